@@ -1,0 +1,409 @@
+"""The shapes that fields may have: one reading of type annotations, shared by everything that needs to know a type.
+
+`shape_of(cls)` reads a value class once and refuses what cannot be stored or compared, saying what to write instead.
+Validators, Avro schemas, SQL columns and the checker's domains are all derived from the shapes, so that a type means
+the same everywhere. Bounds of integers are inclusive and never leave the range of an Avro long.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+import types
+import typing
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from eventcore.errors import NotSupported
+from eventcore.value import Digits, Map, Value
+
+LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Bool:
+    """True or False."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """A whole number from `low` to `high`, both included; where `step` is given, a multiple of it."""
+
+    low: int = LONG_MIN
+    high: int = LONG_MAX
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Bounds of an ordered type that is not an integer; None is unbounded."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A finite double."""
+
+    bounds: Bounds = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Str:
+    """Text, its length counted in code points."""
+
+    min_length: int = 0
+    max_length: int | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Raw bytes."""
+
+    min_length: int = 0
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A finite Decimal of at most `precision` digits, at most `scale` of them after the point."""
+
+    precision: int
+    scale: int
+    bounds: Bounds = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A datetime in UTC, exact to the microsecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A calendar date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A timedelta, exact to the microsecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ident:
+    """A UUID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a closed set of names: an Enum (`cls` set), or a Literal of strings (`cls` None).
+
+    `symbols` are what is written: the values of an Enum whose values are all strings, otherwise its members' names.
+    `members` are the Python objects, in the same order.
+    """
+
+    name: str
+    symbols: tuple[str, ...]
+    members: tuple[object, ...]
+    cls: type[enum.Enum] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """None, or what `of` says."""
+
+    of: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A tuple of any length of one shape."""
+
+    of: Shape
+    min_length: int = 0
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetOf:
+    """A frozenset of one shape."""
+
+    of: Shape
+    min_length: int = 0
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A `Map` from strings to one shape."""
+
+    of: Shape
+    min_length: int = 0
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A nested value."""
+
+    cls: type[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of several value classes, in the order of their union."""
+
+    classes: tuple[type[Value], ...]
+
+
+Shape = (
+    Bool
+    | Int
+    | Float
+    | Str
+    | Bytes
+    | Number
+    | Instant
+    | Day
+    | Duration
+    | Ident
+    | Choice
+    | Maybe
+    | Many
+    | SetOf
+    | MapOf
+    | Record
+    | OneOf
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a value class. `default` is `msgspec.NODEFAULT` where there is none."""
+
+    name: str
+    shape: Shape
+    default: object
+
+
+@functools.cache
+def shape_of(cls: type[Value]) -> tuple[Field, ...]:
+    """The fields of a value class, in order, nested classes checked as well.
+
+    Raises NotSupported at the first field whose type cannot be stored, compared or written, naming field and remedy.
+    """
+    return _fields(cls, ())
+
+
+def classes_in(annotation: object) -> tuple[type[Value], ...]:
+    """The value classes of a union annotation (or of one class alone), in order; empty where it is anything else."""
+    annotation = _plain(annotation)
+    if _is_union(annotation):
+        parts = [classes_in(part) for part in typing.get_args(annotation)]
+        return tuple(cls for part in parts for cls in part) if all(parts) else ()
+    if isinstance(annotation, type) and issubclass(annotation, Value):
+        return (annotation,)
+    return ()
+
+
+def _fields(cls: type[Value], above: tuple[type[Value], ...]) -> tuple[Field, ...]:
+    if cls in above:
+        chain = " -> ".join(c.__name__ for c in (*above, cls))
+        raise NotSupported(
+            f"{chain}: a value that contains its own kind has no bound on its depth. "
+            "Hold the ids of the inner ones, or a tuple of a flat value."
+        )
+    if not NAME.fullmatch(cls.__name__):
+        raise NotSupported(f"{cls.__name__}: a class name becomes an Avro name: letters, digits and _ only.")
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError as unresolved:
+        raise NotSupported(
+            f"{cls.__name__}: {unresolved}. Annotations are read when the app is built: "
+            "define the types that a value uses at the top of a module, not inside a function."
+        ) from unresolved
+    fields: list[Field] = []
+    for info in msgspec.structs.fields(cls):
+        where = f"{cls.__name__}.{info.name}"
+        if not NAME.fullmatch(info.name):
+            raise NotSupported(f"{where}: a field name becomes an Avro name: letters, digits and _ only.")
+        default = info.default
+        if info.default_factory is not msgspec.NODEFAULT:
+            default = typing.cast("typing.Callable[[], object]", info.default_factory)()
+        fields.append(Field(info.name, _shape(hints[info.name], where, (*above, cls)), default))
+    return tuple(fields)
+
+
+def _plain(annotation: object) -> object:
+    """See through NewType and `type X = ...` aliases."""
+    while True:
+        if isinstance(annotation, typing.NewType):
+            annotation = annotation.__supertype__
+        elif type(annotation).__name__ == "TypeAliasType":  # 3.12 and later
+            annotation = annotation.__value__  # type: ignore[attr-defined]  # pyright: ignore
+        else:
+            return annotation
+
+
+def _is_union(annotation: object) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
+
+
+ADVICE: dict[object, str] = {
+    list: "write tuple[X, ...]: a state that can be changed in place cannot be replayed",
+    set: "write frozenset[X]: a state that can be changed in place cannot be replayed",
+    dict: "write eventcore.Map[X]: a state that can be changed in place cannot be replayed",
+    typing.Any: "name its type; what is unknown cannot be checked or released",
+    object: "name its type; what is unknown cannot be checked or released",
+    complex: "write two float fields",
+    bytearray: "write bytes",
+    Decimal: "declare its digits: Annotated[Decimal, Digits(12, 2)]",
+}
+
+
+def _shape(annotation: object, where: str, above: tuple[type[Value], ...]) -> Shape:
+    annotation = _plain(annotation)
+    metas: list[msgspec.Meta] = []
+    digits: Digits | None = None
+    while typing.get_origin(annotation) is typing.Annotated:
+        inner, *extras = typing.get_args(annotation)
+        metas = [e for e in extras if isinstance(e, msgspec.Meta)] + metas
+        digits = next((e for e in extras if isinstance(e, Digits)), digits)
+        annotation = _plain(inner)
+    meta = _Merged(metas, where)
+    simple = _simple(annotation, meta, digits, where)
+    if simple is not None:
+        return simple
+    if annotation is tuple or typing.get_origin(annotation) is tuple:
+        args = typing.get_args(annotation)
+        if len(args) != 2 or args[1] is not Ellipsis:
+            raise NotSupported(f"{where}: write tuple[X, ...] for many of one kind, or a Value with a field for each part.")
+        return Many(_shape(args[0], where, above), *meta.lengths())
+    if typing.get_origin(annotation) is frozenset:
+        return SetOf(_shape(typing.get_args(annotation)[0], where, above), *meta.lengths())
+    if typing.get_origin(annotation) is Map:
+        return MapOf(_shape(typing.get_args(annotation)[0], where, above), *meta.lengths())
+    if typing.get_origin(annotation) is typing.Literal:
+        return _literal(annotation, where)
+    if _is_union(annotation):
+        return _union(annotation, where, above)
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return _enum(annotation, where)
+    if isinstance(annotation, type) and issubclass(annotation, Value):
+        _fields(annotation, above)
+        return Record(annotation)
+    raise _refused(annotation, where)
+
+
+def _refused(annotation: object, where: str) -> NotSupported:
+    name = getattr(annotation, "__name__", None) or str(annotation)
+    advice = ADVICE.get(annotation) or ADVICE.get(typing.get_origin(annotation))
+    if advice is None and isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        advice = "derive it from eventcore.Value"
+    return NotSupported(
+        f"{where}: {name} is not a type that a value may hold; "
+        + (advice or "see docs for the types of fields: plain types, Value, Enum, tuple, frozenset, Map, X | None")
+        + "."
+    )
+
+
+class _Merged:
+    """The constraints of all `Meta` of one annotation, the tightest of each kind."""
+
+    def __init__(self, metas: list[msgspec.Meta], where: str) -> None:
+        self._where = where
+        self.ge = max((m.ge for m in metas if m.ge is not None), default=None)
+        self.gt = max((m.gt for m in metas if m.gt is not None), default=None)
+        self.le = min((m.le for m in metas if m.le is not None), default=None)
+        self.lt = min((m.lt for m in metas if m.lt is not None), default=None)
+        self.multiple_of = next((m.multiple_of for m in metas if m.multiple_of is not None), None)
+        self.min_length = max((m.min_length for m in metas if m.min_length is not None), default=None)
+        self.max_length = min((m.max_length for m in metas if m.max_length is not None), default=None)
+        self.pattern = next((m.pattern for m in metas if m.pattern is not None), None)
+
+    def integer(self) -> Int:
+        low, high = LONG_MIN, LONG_MAX
+        for bound, is_low, shift in ((self.ge, True, 0), (self.gt, True, 1), (self.le, False, 0), (self.lt, False, -1)):
+            if bound is None:
+                continue
+            if int(bound) != bound:
+                raise NotSupported(f"{self._where}: the bound {bound} of an int is not a whole number.")
+            if is_low:
+                low = max(low, int(bound) + shift)
+            else:
+                high = min(high, int(bound) + shift)
+        if low > high:
+            raise NotSupported(f"{self._where}: no int lies between {low} and {high}.")
+        return Int(low, high, None if self.multiple_of is None else int(self.multiple_of))
+
+    def bounds(self) -> Bounds:
+        return Bounds(self.ge, self.gt, self.le, self.lt)
+
+    def lengths(self) -> tuple[int, int | None]:
+        return self.min_length or 0, self.max_length
+
+
+def _simple(annotation: object, meta: _Merged, digits: Digits | None, where: str) -> Shape | None:
+    if annotation is bool:
+        return Bool()
+    if annotation is int:
+        return meta.integer()
+    if annotation is float:
+        return Float(meta.bounds())
+    if annotation is str:
+        return Str(*meta.lengths(), meta.pattern)
+    if annotation is bytes:
+        return Bytes(*meta.lengths())
+    if annotation is Decimal and digits is not None:
+        if not 0 <= digits.scale <= digits.precision or digits.precision < 1:
+            raise NotSupported(f"{where}: {digits} needs 1 <= precision and 0 <= scale <= precision.")
+        return Number(digits.precision, digits.scale, meta.bounds())
+    plain: dict[object, Shape] = {datetime: Instant(), date: Day(), timedelta: Duration(), UUID: Ident()}
+    return plain.get(annotation) if isinstance(annotation, type) else None
+
+
+def _literal(annotation: object, where: str) -> Choice:
+    members = typing.get_args(annotation)
+    if not all(isinstance(m, str) and NAME.fullmatch(m) for m in members):
+        raise NotSupported(f"{where}: a Literal may hold strings of letters, digits and _ only; for others use an Enum.")
+    return Choice(where.replace(".", "_"), tuple(members), tuple(members), None)
+
+
+def _enum(cls: type[enum.Enum], where: str) -> Choice:
+    members = tuple(cls)
+    by_value = all(isinstance(m.value, str) for m in members)
+    symbols = tuple(str(m.value) if by_value else m.name for m in members)
+    for symbol in symbols:
+        if not NAME.fullmatch(symbol):
+            raise NotSupported(f"{where}: {cls.__name__} has the symbol {symbol!r}; Avro allows letters, digits and _ only.")
+    if not members:
+        raise NotSupported(f"{where}: {cls.__name__} has no members.")
+    return Choice(cls.__name__, symbols, members, cls)
+
+
+def _union(annotation: object, where: str, above: tuple[type[Value], ...]) -> Shape:
+    parts = [p for p in typing.get_args(annotation) if p is not type(None)]
+    if len(parts) == 1:
+        return Maybe(_shape(parts[0], where, above))
+    classes = classes_in(typing.Union[tuple(parts)])
+    if not classes:
+        raise NotSupported(
+            f"{where}: a union may join value classes, and None; for {' | '.join(str(p) for p in parts)} "
+            "write one small Value for each case."
+        )
+    names = [c.__name__ for c in classes]
+    if len(set(names)) != len(names):
+        raise NotSupported(f"{where}: two classes of this union bear one name: {', '.join(names)}.")
+    for cls in classes:
+        _fields(cls, above)
+    one = OneOf(classes)
+    return Maybe(one) if len(parts) < len(typing.get_args(annotation)) else one
