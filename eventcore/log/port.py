@@ -1,0 +1,183 @@
+"""What a log guarantees, whichever adapter keeps it; `tests/contracts` holds every adapter to it.
+
+A log has topics; a topic has a fixed number of partitions; a partition is a sequence of records with growing offsets
+(they may have gaps: aborted and control records). Three kinds of users:
+
+- **Everybody** may `append` to topics that no lane owns the writing of (commands, schemas): durable when it returns,
+  in order, without gaps in the given batch.
+- **A lane** owns one partition of its aggregate. `own` fences every former owner; what is written through the `Writer`
+  is one transaction from the first `append` to `commit`: all of it becomes visible, together with the consumed
+  position, or none.
+- **Readers** `follow` partitions and see committed records only, in offset order. A follower's position passes over
+  gaps, so "position >= cut" is how one knows that everything below a cut was read.
+
+The invariants that the contract suite cites:
+
+L1  A record of an open or aborted transaction is never read.
+L2  After `own` returns, no former owner's transaction can commit, and none is open: `end` is final for the past.
+L3  A reader sees the records of one partition in offset order, each once, none missing.
+L4  What `append` or `commit` returned from is there after the process was killed.
+L5  The term is counted by the lane in its own log (Kafka hands out none), so a writer needs only fencing from here.
+
+Handles may be shared by threads; a `Follower` and a `Writer` belong to one thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+import msgspec
+
+from eventcore.topics import Topics
+
+RECORD_BYTES_MAX = 1_000_000  # key, value and headers together: what a broker accepts by default, less its framing
+KEEP_FOREVER = -1
+COMMANDS_KEPT_MS = 7 * 24 * 3_600_000  # at least the longest outage and the deduplication window
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A record to be written. `envelope` travels as the record header `eventcore`; `time_ms` is Unix time."""
+
+    key: bytes
+    value: bytes | None
+    envelope: bytes | None = None
+    time_ms: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """A record as it stands in its partition."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    envelope: bytes | None
+    time_ms: int
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class TopicPlan(msgspec.Struct, frozen=True):
+    """A topic as it should be: `kept_ms` is its retention, KEEP_FOREVER for the source of truth."""
+
+    name: str
+    partitions: int
+    cleanup: Literal["delete", "compact"] = "delete"
+    kept_ms: int = KEEP_FOREVER
+
+
+class Follower(Protocol):
+    """A reader of committed records of one topic, from given offsets on."""
+
+    @property
+    def positions(self) -> Mapping[int, int]:
+        """The next offset of each followed partition: every committed record below it was returned by `poll`."""
+        ...
+
+    def poll(self, most: int, timeout_s: float) -> Mapping[int, Sequence[Recorded]]:
+        """Return at most `most` records by partition, waiting up to `timeout_s` for the first and not for more.
+
+        An empty answer means that the time passed, or that only gaps were passed over: `positions` tells.
+        Raises LogUnavailable when the log stays away; the follower may be polled again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what this follower holds; it cannot be polled again."""
+        ...
+
+
+class Writer(Protocol):
+    """The single writer of one lane's partition. One transaction at a time, begun by the first `append`.
+
+    Any method raises Fenced when another owner took over, and LogUnavailable or OutcomeUnknown when the log failed:
+    after any of these the writer is of no use, nothing undecided stays open once the lane is owned again.
+    """
+
+    def append(self, topic: str, records: Sequence[Record]) -> None:
+        """Add records to this lane's partition of `topic` in the open transaction. Raises InvalidValue above RECORD_BYTES_MAX."""
+        ...
+
+    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
+        """Make the transaction visible and durable; `consumed` is the next offset of the commands partition.
+
+        Returns the offsets of the appended records by topic, in the order of their appending.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Drop the open transaction; nothing of it is ever read. Without one, do nothing."""
+        ...
+
+    def close(self) -> None:
+        """Abort what is open and give the ownership back."""
+        ...
+
+
+@runtime_checkable
+class LocalWriter(Writer, Protocol):
+    """A writer of an embedded log, whose command, event and outcome can share one commit."""
+
+    def receive(self, records: Sequence[Record]) -> int:
+        """Append commands to this lane's own commands partition in the open transaction; return the first's offset.
+
+        Until `commit` or `abort` nobody else can append to that partition, so the offsets are certain.
+        """
+        ...
+
+
+class Log(Protocol):
+    """Partitioned topics with transactions. See the module's text for the guarantees."""
+
+    def provision(self, plans: Sequence[TopicPlan]) -> None:
+        """Create the topics that are missing. Idempotent.
+
+        Raises NotSupported, naming each, where a topic exists with another number of partitions.
+        """
+        ...
+
+    def partitions(self, topic: str) -> int:
+        """The number of partitions. Raises UnknownName where there is no such topic."""
+        ...
+
+    def append(self, topic: str, partition: int, records: Sequence[Record]) -> Sequence[int]:
+        """Write records outside any lane; return their offsets once they are durable and visible.
+
+        Raises InvalidValue above RECORD_BYTES_MAX, LogUnavailable when nothing was written, OutcomeUnknown when it may have been.
+        """
+        ...
+
+    def follow(self, topic: str, starts: Mapping[int, int]) -> Follower:
+        """Follow the given partitions from the given offsets. Raises DataError where a start is beyond what exists."""
+        ...
+
+    def end(self, topic: str, partition: int) -> int:
+        """The high watermark: the next offset to be written, undecided records counted."""
+        ...
+
+    def stable_end(self, topic: str, partition: int) -> int:
+        """The next offset that a reader could not read yet: everything below is decided."""
+        ...
+
+    def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
+        """The offset of the first record whose time is at least `time_ms`; the end where there is none."""
+        ...
+
+    def own(self, topics: Topics, partition: int) -> Writer:
+        """Become the single writer of one partition of `topics`; every former owner is fenced (L2).
+
+        Raises OwnedElsewhere where the log knows the owner to be alive and does not take over (embedded logs).
+        """
+        ...
+
+    def saved(self, reader: str, topic: str, partition: int) -> int | None:
+        """The position that `reader` saved last, or None."""
+        ...
+
+    def save(self, reader: str, topic: str, positions: Mapping[int, int]) -> None:
+        """Remember how far `reader` has come, by partition. For relays and displays: never the truth of a lane or a projection."""
+        ...
+
+    def close(self) -> None:
+        """Close every writer and follower and give back what is held."""
+        ...
