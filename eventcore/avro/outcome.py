@@ -1,0 +1,89 @@
+"""Outcomes: every decision of a lane with its command, as one Avro record whose first fields stand at constant offsets.
+
+The value of a record in `….outcomes` is a single-object encoded `eventcore.Outcome`; its key is the instance's id. It
+carries the framed command itself: the commands topic forgets after its retention, the outcomes are the audit, and what
+recorded commands are decided anew from. `repeated` marks the answer to a command that was decided before: it gives
+the first decision again, and nothing was decided.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal, NamedTuple, get_args
+
+from eventcore.avro.canonical import fingerprint
+from eventcore.avro.codec import codec_for
+from eventcore.avro.derive import schema_of
+from eventcore.avro.envelope import NAMESPACE, SagaStep, Source, with_fixed
+from eventcore.avro.framing import head_of
+from eventcore.errors import DecodeError
+from eventcore.value import Value
+
+Kind = Literal["accepted", "refused", "violated", "conflict", "parked", "expired"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+FIXED = struct.Struct(">16sQHIQQQQ")
+FIXED_FIELDS = (
+    ("command_id", "Id", 16, "the id of the command"),
+    ("version", "U64", 8, "the instance's version after the decision"),
+    ("count", "U16", 2, "how many events the decision has"),
+    ("term", "U32", 4, "the term of the lane that wrote this"),
+    ("sequence", "U64", 8, "the number of this outcome among those of this partition, from 1"),
+    ("stamp", "U64", 8, "hybrid clock at the turn: 48 bits of Unix milliseconds, 16 bits that count within one"),
+    ("cause", "U64", 8, "the offset of the command in the lane's commands partition"),
+    ("events", "U64", 8, "the sequence of the partition's last event after the decision"),
+)
+
+
+class Details(Value):
+    """The part of an outcome that has no constant size. `detail` is for operators: a traceback, a position."""
+
+    kind: Kind
+    repeated: bool
+    command: bytes
+    reason: str | None = None
+    message: str | None = None
+    detail: str | None = None
+    expected_version: int | None = None
+    source: Source | None = None
+    step: SagaStep | None = None
+    code: bytes | None = None
+    trace: str | None = None
+
+
+class OutcomeRecord(NamedTuple):
+    """A whole outcome, as it is written and read."""
+
+    command_id: bytes
+    version: int
+    count: int
+    term: int
+    sequence: int
+    stamp: int
+    cause: int
+    events: int
+    details: Details
+
+
+_details = codec_for(Details, NAMESPACE)
+OUTCOME_SCHEMA = with_fixed("Outcome", FIXED_FIELDS, schema_of(Details, NAMESPACE))
+HEAD = head_of(fingerprint(OUTCOME_SCHEMA))
+OUTCOME_FIXED = struct.Struct(">10s16sQHIQQQQ")  # the same with the head, for the lane's loop
+DETAILS_AT = len(HEAD) + FIXED.size
+
+
+def write_details(details: Details) -> bytes:
+    """The bytes of the details alone, for whoever packs the fixed part."""
+    return _details.encode(details)
+
+
+def write_outcome(outcome: OutcomeRecord) -> bytes:
+    """The bytes of an outcome, its head first."""
+    return HEAD + FIXED.pack(*outcome[:8]) + _details.encode(outcome.details)
+
+
+def read_outcome(data: bytes | None) -> OutcomeRecord:
+    """Read an outcome. Raises DecodeError for anything else."""
+    if data is None or data[:10] != HEAD or len(data) <= DETAILS_AT:
+        shown = "nothing" if data is None else f"{data[:10].hex(' ')}, {len(data)} bytes"
+        raise DecodeError("eventcore.Outcome", "", f"the record is {shown}; expected an outcome. Another program writes here.")
+    return OutcomeRecord(*FIXED.unpack_from(data, 10), _details.decode(data[DETAILS_AT:]))
