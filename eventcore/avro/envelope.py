@@ -103,13 +103,20 @@ NO_OPTIONS = _options.encode(Options())
 NOTHING = Options()
 OPTIONS_AT = len(HEAD) + FIXED.size
 EVENT_FIXED = struct.Struct(">10s16sQHHIQQQ")  # the same with the head, for the lane's loop
-_NONE_DECIDED = bytes(FIXED.size - 16)
 
 
-def command_envelope(command_id: bytes, options: Options = NOTHING) -> bytes:
-    """The envelope of a command that no lane has seen yet; `command_id` has 16 bytes."""
+def command_envelope(command_id: bytes, options: Options = NOTHING, *, stamp: int = 0) -> bytes:
+    """The envelope of a command that no lane has seen yet; `command_id` has 16 bytes.
+
+    `stamp` is that of the record a relay made it from: the turn will come after it.
+    """
     tail = NO_OPTIONS if options is NOTHING else _options.encode(options)
-    return HEAD + command_id + _NONE_DECIDED + tail
+    return HEAD + FIXED.pack(command_id, 0, 0, 0, 0, 0, stamp, 0) + tail
+
+
+def write_options(options: Options) -> bytes:
+    """The bytes of the options alone, for whoever packs the fixed part."""
+    return _options.encode(options)
 
 
 def write_envelope(envelope: Envelope) -> bytes:

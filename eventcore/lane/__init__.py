@@ -1,0 +1,1 @@
+"""The lane: the single writer of one partition. `lane` decides, `memory` remembers, `restore` reads back, `runner` does the I/O."""

@@ -1,0 +1,71 @@
+"""What a lane remembers between turns, all of it derived from its own log and nothing else.
+
+- `instances`: each instance's state and version;
+- `decided`: each command id whose decision the log holds, with what an answer to a repeat needs;
+- `steps`: what became of each saga step that was asked for here, so that an undo takes effect only if its do was
+  accepted, and an undo that overtakes its do leaves a tombstone that makes the do a no-op;
+- `quarantined`: the instances that are stopped, and why;
+- the counters: last term, sequences, stamp, and the position of the next command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from eventcore.avro.envelope import SagaStep
+from eventcore.avro.outcome import Kind
+
+UNDONE = "undone"  # the reason of a do that comes after its undo
+STEP_KEY = tuple[str, str, str]
+
+
+class Decided(NamedTuple):
+    """The answer that was given to a command, kept to be given again."""
+
+    kind: Kind
+    version: int
+    reason: str | None
+    message: str | None
+
+
+class StepMemory(NamedTuple):
+    """What became of one saga step at this lane; None is not asked for yet."""
+
+    do: Decided | None
+    undo: Decided | None
+
+
+NEVER_ASKED = StepMemory(None, None)
+
+
+@dataclass
+class LaneMemory:
+    """Everything a lane knows. `decided` maps an accepted command's id to the bare version, to save memory."""
+
+    instances: dict[bytes, tuple[Any, int]] = field(default_factory=dict)
+    decided: dict[bytes, Decided | int] = field(default_factory=dict)
+    steps: dict[STEP_KEY, StepMemory] = field(default_factory=dict)
+    quarantined: dict[bytes, str] = field(default_factory=dict)
+    term: int = 0
+    event_sequence: int = 0
+    outcome_sequence: int = 0
+    stamp: int = 0
+    next_command: int = 0
+
+    def answer_of(self, command_id: bytes) -> Decided | None:
+        """The decision already given to this command, or None."""
+        found = self.decided.get(command_id)
+        return Decided("accepted", found, None, None) if isinstance(found, int) else found
+
+    def step(self, step: SagaStep) -> StepMemory:
+        """What became of a step here so far."""
+        return self.steps.get((step.saga, step.id, step.step), NEVER_ASKED)
+
+    def remember_step(self, step: SagaStep, decided: Decided) -> None:
+        """Keep the outcome of a do or an undo. A parked one is not final, so it is not kept."""
+        if decided.kind == "parked":
+            return
+        before = self.step(step)
+        kept = StepMemory(decided, before.undo) if step.action == "do" else StepMemory(before.do, decided)
+        self.steps[step.saga, step.id, step.step] = kept

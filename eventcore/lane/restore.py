@@ -1,0 +1,186 @@
+"""Reading a lane back from its own log: after this it knows what its predecessor knew, and no more.
+
+Called after the predecessor was fenced, so that the end of the log is final. Events are folded and outcomes read up to
+the high watermark, checking that terms and sequences are what lanes write:
+
+R1  The sequence of events, and that of outcomes, grows by one; a step further is a gap: BrokenLog, and no service.
+R2  A record that no lane can have written (no envelope, a sequence that was already there) is foreign: its instance is
+    quarantined, everything else goes on.
+R3  An event of ours that cannot be decoded or folded, or a version that does not follow, quarantines its instance.
+R4  A restored state that breaks an invariant of today's code quarantines its instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from eventcore.aggregate import Aggregate
+from eventcore.avro.catalogue import Catalogue
+from eventcore.avro.envelope import Envelope, read_envelope
+from eventcore.avro.outcome import OutcomeRecord, read_outcome
+from eventcore.cut import Position
+from eventcore.errors import BrokenLog, DataError, InvalidValue, TimedOut
+from eventcore.lane.lane import QUARANTINED, RAISED
+from eventcore.lane.memory import Decided, LaneMemory
+from eventcore.log.port import Log, Recorded
+from eventcore.topics import Topics
+
+READ_MOST = 5_000  # records a poll: enough to amortise it, small enough to stay out of the way
+STALLED_S = 60.0  # a log that yields nothing for this long below its own end is not going to
+
+Progress = Callable[[str, int, int], None]  # (topic and partition, records read, offset to be reached)
+
+
+def no_progress(_what: str, _done: int, _end: int) -> None:
+    """Report nothing."""
+
+
+def read_to(
+    log: Log, topic: str, partition: int, end: int, progress: Progress = no_progress, *, start: int = 0
+) -> Iterator[Sequence[Recorded]]:
+    """Yield the committed records of one partition from `start` up to `end`, in batches.
+
+    Raises TimedOut where the log stands still below `end`: somebody holds a transaction open.
+    """
+    if end <= start:
+        return
+    follower = log.follow(topic, {partition: start})
+    count = 0
+    try:
+        while follower.positions[partition] < end:
+            before = follower.positions[partition]
+            records = follower.poll(READ_MOST, STALLED_S).get(partition, ())
+            if not records and follower.positions[partition] == before:
+                raise TimedOut(
+                    f"{topic}[{partition}] yields nothing from @{before} on for {STALLED_S:.0f} s, though it ends at @{end}. "
+                    "Usually a producer holds a transaction open there."
+                )
+            records = [r for r in records if r.offset < end]
+            count += len(records)
+            progress(f"{topic}[{partition}]", count, end)
+            if records:
+                yield records
+    finally:
+        follower.close()
+
+
+def restore(
+    log: Log,
+    aggregate: Aggregate[Any, Any, Any],
+    topics: Topics,
+    partition: int,
+    events: Catalogue,
+    progress: Progress = no_progress,
+) -> LaneMemory:
+    """Read a lane's memory back from its events and outcomes.
+
+    Raises BrokenLog where records are missing, TimedOut where the log stands still below its end.
+    """
+    memory = LaneMemory()
+    folder = _Folder(aggregate, topics.events, partition, events, memory)
+    for records in read_to(log, topics.events, partition, log.end(topics.events, partition), progress):
+        for record in records:
+            folder.take(record)
+    for records in read_to(log, topics.outcomes, partition, log.end(topics.outcomes, partition), progress):
+        for record in records:
+            _take_outcome(memory, record, Position(topics.outcomes, partition, record.offset))
+    folder.judge()
+    return memory
+
+
+class _Folder:
+    """Folds the events of one partition into a lane's memory."""
+
+    def __init__(
+        self, aggregate: Aggregate[Any, Any, Any], topic: str, partition: int, events: Catalogue, memory: LaneMemory
+    ) -> None:
+        self._aggregate = aggregate
+        self._topic = topic
+        self._partition = partition
+        self._events = events
+        self._memory = memory
+
+    def take(self, record: Recorded) -> None:
+        memory = self._memory
+        where = Position(self._topic, self._partition, record.offset)
+        try:
+            envelope = read_envelope(record.envelope)
+        except DataError as foreign:
+            self._quarantine(record.key, f"foreign record at {where}: {foreign}")
+            return
+        if envelope.sequence <= memory.event_sequence or envelope.term < memory.term:
+            stale = f"sequence {envelope.sequence} of term {envelope.term} after {memory.event_sequence} of {memory.term}"
+            self._quarantine(record.key, f"foreign record at {where}: {stale}")
+            return
+        if envelope.sequence > memory.event_sequence + 1:
+            missing = f"sequence {envelope.sequence} follows {memory.event_sequence}: events are missing between them"
+            raise BrokenLog(str(where), missing)
+        memory.event_sequence = envelope.sequence
+        _advance(memory, envelope.term, envelope.stamp)
+        if record.key is not None and record.value is not None and record.key not in memory.quarantined:
+            self._fold(record.key, record.value, envelope, where)
+
+    def _fold(self, key: bytes, value: bytes, envelope: Envelope, where: Position) -> None:
+        held = self._memory.instances.get(key)
+        state, version = held if held is not None else (self._aggregate.initial(), 0)
+        if envelope.version != version + 1:
+            self._quarantine(key, f"{where}: version {envelope.version} follows {version}")
+            return
+        try:
+            state = self._aggregate.evolve(state, self._events.decode(value))
+        except Exception as fault:  # noqa: BLE001 - R3: whatever user code or a codec raises is its instance's affair
+            self._quarantine(key, f"{where}: {type(fault).__name__}: {fault}")
+            return
+        self._memory.instances[key] = (state, version + 1)
+
+    def judge(self) -> None:
+        """R4: quarantine every instance whose state today's invariants or types refuse."""
+        aggregate = self._aggregate
+        for key, (state, version) in self._memory.instances.items():
+            broken = next((guard.name for guard in aggregate.guards if not guard.holds(state)), None)
+            try:
+                aggregate.state_check(state)
+            except InvalidValue as invalid:
+                broken = str(invalid)
+            if broken is not None:
+                self._quarantine(key, f"its stored state at version {version} breaks {broken}")
+
+    def _quarantine(self, key: bytes | None, why: str) -> None:
+        if key is not None:
+            self._memory.quarantined.setdefault(key, why)
+
+
+def _take_outcome(memory: LaneMemory, record: Recorded, where: Position) -> None:
+    try:
+        outcome = read_outcome(record.value)
+    except DataError:
+        return  # R2: no lane wrote it. It names no instance that it could have harmed; readers of outcomes report it.
+    if outcome.sequence <= memory.outcome_sequence:
+        return
+    if outcome.sequence > memory.outcome_sequence + 1:
+        missing = f"sequence {outcome.sequence} follows {memory.outcome_sequence}: outcomes are missing between them"
+        raise BrokenLog(str(where), missing)
+    memory.outcome_sequence = outcome.sequence
+    _advance(memory, outcome.term, outcome.stamp)
+    memory.next_command = max(memory.next_command, outcome.cause + 1)
+    if not outcome.details.repeated:
+        _remember(memory, record.key or b"", outcome)
+
+
+def _advance(memory: LaneMemory, term: int, stamp: int) -> None:
+    memory.term = max(memory.term, term)
+    memory.stamp = max(memory.stamp, stamp)
+
+
+def _remember(memory: LaneMemory, key: bytes, outcome: OutcomeRecord) -> None:
+    details = outcome.details
+    decided = Decided(details.kind, outcome.version, details.reason, details.message)
+    plain = decided.kind == "accepted" and decided.message is None
+    memory.decided[outcome.command_id] = decided.version if plain else decided
+    if details.step is not None:
+        memory.remember_step(details.step, decided)
+    if details.kind == "parked" and details.reason == RAISED:
+        memory.quarantined.setdefault(key, details.message or RAISED)
+    if details.kind == "violated" and details.detail == QUARANTINED:
+        memory.quarantined.setdefault(key, f"violated {details.reason}")
