@@ -1,0 +1,79 @@
+"""Audits: states folded from the log up to a cut, and global invariants judged on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, TypeVar
+
+from eventcore.aggregate import Aggregate
+from eventcore.app.invariant import GlobalInvariant, Part
+from eventcore.app.wiring import Machine, Wiring
+from eventcore.avro.envelope import read_envelope
+from eventcore.cut import Cut, Position
+from eventcore.errors import BrokenLog, DataError
+from eventcore.lane.restore import Progress, no_progress, read_to
+from eventcore.log.port import Log
+from sagas import Saga, open_data
+
+Summary = TypeVar("Summary")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a global invariant at a cut. `summary` is None where no instance existed."""
+
+    invariant: str
+    cut: Cut
+    holds: bool
+    summary: object
+    instances: int
+
+    def __str__(self) -> str:
+        word = "holds" if self.holds else "is BROKEN"
+        return f"{self.invariant} {word} over {self.instances} instances at {self.cut}: {self.summary}"
+
+
+def states_at(log: Log, machine: Machine, cut: Cut, progress: Progress = no_progress) -> dict[str, Any]:
+    """The state of every instance of a machine at a cut, by id.
+
+    Raises BrokenLog at an event of ours that does not decode or does not fold.
+    """
+    states: dict[str, Any] = {}
+    topic, aggregate = machine.topics.events, machine.aggregate
+    for partition in range(log.partitions(topic)):
+        for records in read_to(log, topic, partition, cut[topic, partition], progress):
+            for record in records:
+                try:
+                    read_envelope(record.envelope)
+                except DataError:
+                    continue  # a foreign record is nobody's event; its instance is quarantined by the lane
+                id_ = (record.key or b"").decode(errors="backslashreplace")
+                try:
+                    event = machine.events.decode(record.value or b"")
+                    states[id_] = aggregate.evolve(states[id_] if id_ in states else aggregate.initial(), event)
+                except Exception as fault:
+                    where = str(Position(topic, partition, record.offset))
+                    raise BrokenLog(where, f"the event does not fold: {type(fault).__name__}: {fault}") from fault
+    return states
+
+
+def judge(
+    log: Log, wiring: Wiring, invariant: GlobalInvariant[Summary], cut: Cut, progress: Progress = no_progress
+) -> Verdict:
+    """Judge a global invariant at a cut, which must be consistent for the verdict to mean anything."""
+    summaries: list[Summary] = []
+    for part in invariant.parts:
+        states = states_at(log, wiring.machine_of(part.of), cut, progress)
+        summaries += _summaries(part, list(states.values()))
+    if not summaries:
+        return Verdict(invariant.name, cut, True, None, 0)
+    total = reduce(invariant.combine, summaries)
+    return Verdict(invariant.name, cut, bool(invariant.holds(total)), total, len(summaries))
+
+
+def _summaries(part: Part[Any, Summary], states: list[Any]) -> list[Summary]:
+    if isinstance(part.of, Aggregate):
+        return [part.summarise(state) for state in states]
+    assert isinstance(part.of, Saga), "a part is of an aggregate or a saga"
+    return [part.summarise(data) for state in states if (data := open_data(state)) is not None]
