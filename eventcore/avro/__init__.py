@@ -1,0 +1,1 @@
+"""Avro: schemas from value classes, generated codecs, framing, catalogues, frozen files and a generic reader."""
