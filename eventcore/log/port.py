@@ -4,7 +4,7 @@ A log has topics; a topic has a fixed number of partitions; a partition is a seq
 (they may have gaps: aborted and control records). Three kinds of users:
 
 - **Everybody** may `append` to topics that no lane owns the writing of (commands, schemas): durable when it returns,
-  in order, without gaps in the given batch.
+  in the given order, none missing (others' records may stand between).
 - **A lane** owns one partition of its aggregate. `own` fences every former owner; what is written through the `Writer`
   is one transaction from the first `append` to `commit`: all of it becomes visible, together with the consumed
   position, or none.
@@ -37,7 +37,10 @@ COMMANDS_KEPT_MS = 7 * 24 * 3_600_000  # at least the longest outage and the ded
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """A record to be written. `envelope` travels as the record header `eventcore`; `time_ms` is Unix time."""
+    """A record to be written. `envelope` travels as the record header `eventcore`.
+
+    `time_ms` is Unix time; 0 lets the log stamp the record with its own clock.
+    """
 
     key: bytes
     value: bytes | None
@@ -95,18 +98,22 @@ class Writer(Protocol):
     """
 
     def append(self, topic: str, records: Sequence[Record]) -> None:
-        """Add records to this lane's partition of `topic` in the open transaction. Raises InvalidValue above RECORD_BYTES_MAX."""
+        """Add records to this lane's partition of its events, outcomes or snapshots, in the open transaction.
+
+        Raises InvalidValue above RECORD_BYTES_MAX, before any of `records` is added.
+        """
         ...
 
     def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
         """Make the transaction visible and durable; `consumed` is the next offset of the commands partition.
 
-        Returns the offsets of the appended records by topic, in the order of their appending.
+        It is kept where `Log.saved` finds it, for the reader `<app>.<aggregate>`. Without a transaction only that is
+        written. Returns the offsets of the transaction's records by topic, in the order of their appending.
         """
         ...
 
     def abort(self) -> None:
-        """Drop the open transaction; nothing of it is ever read. Without one, do nothing."""
+        """Drop the open transaction; nothing of it is ever read. Without one (a fenced writer has none), do nothing."""
         ...
 
     def close(self) -> None:
@@ -143,12 +150,20 @@ class Log(Protocol):
     def append(self, topic: str, partition: int, records: Sequence[Record]) -> Sequence[int]:
         """Write records outside any lane; return their offsets once they are durable and visible.
 
-        Raises InvalidValue above RECORD_BYTES_MAX, LogUnavailable when nothing was written, OutcomeUnknown when it may have been.
+        Raises InvalidValue above RECORD_BYTES_MAX, LogUnavailable when nothing was written, OutcomeUnknown when it may
+        have been.
         """
         ...
 
     def follow(self, topic: str, starts: Mapping[int, int]) -> Follower:
-        """Follow the given partitions from the given offsets. Raises DataError where a start is beyond what exists."""
+        """Follow the given partitions from the given offsets.
+
+        Raises DataError where a start is beyond the end, or before the beginning: then records would be missing.
+        """
+        ...
+
+    def beginning(self, topic: str, partition: int) -> int:
+        """The first offset that a reader may start at: above 0 once retention has deleted records."""
         ...
 
     def end(self, topic: str, partition: int) -> int:
@@ -160,7 +175,10 @@ class Log(Protocol):
         ...
 
     def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
-        """The offset of the first record whose time is at least `time_ms`; the end where there is none."""
+        """The offset of the first committed record whose time is at least `time_ms`, or of a gap just before it.
+
+        Where there is none, the stable end. A reader that starts here misses no such record.
+        """
         ...
 
     def own(self, topics: Topics, partition: int) -> Writer:
@@ -175,7 +193,10 @@ class Log(Protocol):
         ...
 
     def save(self, reader: str, topic: str, positions: Mapping[int, int]) -> None:
-        """Remember how far `reader` has come, by partition. For relays and displays: never the truth of a lane or a projection."""
+        """Remember how far `reader` has come, by partition.
+
+        For relays and displays: never the truth of a lane or a projection.
+        """
         ...
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""Tests, by cost: unit and properties need nothing, contracts, integration and faults start the servers they need."""

@@ -1,0 +1,1 @@
+"""What `eventcore.log.port` promises, on every log."""
