@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Union, cast
 
 from eventcore.aggregate import Aggregate, Message
+from eventcore.avro.outcome import Kind
 from eventcore.errors import InvalidValue, Refusal, WrongUse
 from eventcore.value import Value
 from sagas.ledger import (
@@ -42,7 +43,6 @@ from sagas.ledger import (
     UndoDone,
     UndoFailed,
     UndoRequested,
-    Verdict,
 )
 from sagas.progress import (
     Data,
@@ -58,7 +58,7 @@ from sagas.saga import Saga, Step
 
 Encode = Callable[[Message[Any]], bytes]
 
-DECLINED: frozenset[Verdict] = frozenset({"refused", "violated", "conflict", "expired"})  # decided, and without effect
+DECLINED: frozenset[Kind] = frozenset({"refused", "violated", "conflict", "expired"})  # decided, and without effect
 UNDO_ASKED: frozenset[StepStatus] = frozenset({"undo_asked", "undo_parked", "undo_failed", "undone"})
 
 
@@ -99,7 +99,7 @@ def compile_saga(saga: Saga[Data], encode: Encode) -> Aggregate[Progress[Data], 
     )
 
 
-def _union(*classes: Any) -> Any:  # noqa: ANN401 - an annotation has no type of its own
+def _union(*classes: Any) -> Any:
     """A union made at run time, for `Aggregate` to read: what a type checker sees stays `Value`."""
     return Union[classes]  # noqa: UP007 - `|` does not take a tuple
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from eventcore.avro.outcome import Kind
 from eventcore.value import Value
 
 Action = Literal["do", "undo"]
-Verdict = Literal["accepted", "refused", "violated", "conflict", "parked", "expired"]
 
 
 class StepRequested(Value):
@@ -41,7 +41,7 @@ class StepRefused(Value):
     """A step did not take effect, and the saga turns back: `verdict` and `reason` are those of the target."""
 
     step: str
-    verdict: Verdict
+    verdict: Kind
     reason: str | None
 
 
@@ -49,7 +49,7 @@ class StepFailed(Value):
     """A step that cannot be gone back from did not take effect: the saga is stuck until it is answered otherwise."""
 
     step: str
-    verdict: Verdict
+    verdict: Kind
     reason: str | None
 
 
@@ -88,7 +88,7 @@ class UndoFailed(Value):
     """An undo was not accepted: the step may still be in effect. The saga is stuck until it is answered otherwise."""
 
     step: str
-    verdict: Verdict
+    verdict: Kind
     reason: str | None
 
 
@@ -97,7 +97,7 @@ class LateAnswer(Value):
 
     step: str
     action: Action
-    verdict: Verdict
+    verdict: Kind
     reason: str | None
 
 
@@ -128,7 +128,7 @@ class Answered(Value):
 
     step: str
     action: Action
-    kind: Verdict
+    kind: Kind
     reason: str | None = None
 
 

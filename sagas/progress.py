@@ -10,6 +10,7 @@ from typing import Generic, Literal, TypeVar
 
 from msgspec.structs import replace
 
+from eventcore.avro.outcome import Kind
 from eventcore.value import Value
 from sagas.ledger import (
     CompensationStarted,
@@ -24,7 +25,6 @@ from sagas.ledger import (
     UndoDone,
     UndoFailed,
     UndoRequested,
-    Verdict,
 )
 
 Data = TypeVar("Data", bound=Value)
@@ -43,7 +43,7 @@ class StepState(Value):
 
     name: str
     status: StepStatus
-    verdict: Verdict | None = None
+    verdict: Kind | None = None
     reason: str | None = None
 
 
@@ -78,7 +78,7 @@ def to_undo(progress: Progress[Data]) -> list[str]:
     return [step.name for step in reversed(progress.steps) if step.status in TO_UNDO]
 
 
-def after(progress: Progress[Data], event: LedgerEvent) -> Progress[Data]:  # noqa: C901, PLR0911 - one case an event
+def after(progress: Progress[Data], event: LedgerEvent) -> Progress[Data]:
     """The progress after one more event of the ledger."""
     match event:
         case StepRequested(step):

@@ -40,9 +40,7 @@ def requests_of(
         step = SagaStep(saga.name, saga_id, event.step, "do" if isinstance(event, StepRequested) else "undo")
         options = Options(source=Source(at.topic, at.partition, at.offset), step=step)
         key = key_of(event.id)
-        header = command_envelope(
-            command_id(saga.name, saga_id, step.step, step.action), options, stamp=envelope.stamp
-        )
+        header = command_envelope(command_id(saga.name, saga_id, step.step, step.action), options, stamp=envelope.stamp)
         target = Record(key, event.command, header, record.time_ms)
         return Routed(topics[event.to].commands, partition_of(key, partitions[event.to]), target)
 

@@ -31,8 +31,8 @@ from eventcore.value import Value
 from sagas.ledger import RESERVED
 from sagas.progress import Data
 
-Kind = Literal["compensatable", "pivot", "retriable"]
-ORDER: dict[Kind, int] = {"compensatable": 0, "pivot": 1, "retriable": 2}
+StepKind = Literal["compensatable", "pivot", "retriable"]
+ORDER: dict[StepKind, int] = {"compensatable": 0, "pivot": 1, "retriable": 2}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Step(Generic[Data]):
     name: str
     do: Callable[[Data], Message[Any]]
     undo: Callable[[Data], Message[Any]] | None = None
-    kind: Kind = "compensatable"
+    kind: StepKind = "compensatable"
 
 
 @dataclass(frozen=True)
