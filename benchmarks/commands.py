@@ -135,7 +135,7 @@ def sqlite_one_by_one_row() -> Row:
         f"{mine:.0f} µs",
         f"{raw:.0f} µs",
         f"{mine / raw:.2f}",
-        "≤ 1.3 × the twin",
+        "at most 1.3 of the twin",
     )
 
 

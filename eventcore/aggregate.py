@@ -97,7 +97,9 @@ class Aggregate(Generic[State, Command, Event]):
                 "decide must return a list of exactly the events that evolve takes."
             )
         if len(states) != 1 or evolve.parameter(0) is not states[0] or evolve.returned() is not states[0]:
-            raise NotSupported(f"{where}: decide and evolve must take, and evolve return, one and the same state class.")
+            raise NotSupported(
+                f"{where}: decide and evolve must take, and evolve return, one and the same state class."
+            )
         _distinct((*commands, *events, *states), where)
         settle = object.__setattr__  # a frozen dataclass derives fields this way
         settle(self, "state_type", states[0])
@@ -124,7 +126,9 @@ class Aggregate(Generic[State, Command, Event]):
         """Address a command to one instance. Raises InvalidValue for a bad id or a value out of bounds."""
         key_of(id)
         if type(command) not in self.command_checks:
-            raise UnknownName(f"command of {self.name}", type(command).__name__, [c.__name__ for c in self.command_checks])
+            raise UnknownName(
+                f"command of {self.name}", type(command).__name__, [c.__name__ for c in self.command_checks]
+            )
         validate(command)
         return Message(self.name, id, command)
 
@@ -168,7 +172,9 @@ class _Signature:
 def _union(annotation: object, where: str) -> tuple[type[Value], ...]:
     classes = classes_in(annotation)
     if not classes:
-        raise NotSupported(f"{where} is {_show(annotation)}; expected a class derived from eventcore.Value, or a union of such.")
+        raise NotSupported(
+            f"{where} is {_show(annotation)}; expected a class derived from eventcore.Value, or a union of such."
+        )
     return classes
 
 

@@ -110,7 +110,9 @@ class Cut(Mapping[tuple[str, int], int]):
         """Read the text form back. Raises DecodeError for anything else, of another version too."""
         version, *groups = text[: CUT_TEXT_MAX + 1].split("~~")
         if version != "c1" or len(text) > CUT_TEXT_MAX:
-            raise DecodeError("cut", "", f"{text[:80]!r} is not a cut; one begins with c1, as c1~~bank.account.events~0-12")
+            raise DecodeError(
+                "cut", "", f"{text[:80]!r} is not a cut; one begins with c1, as c1~~bank.account.events~0-12"
+            )
         offsets: dict[tuple[str, int], int] = {}
         for group in groups:
             if (match := GROUP.fullmatch(group)) is None:

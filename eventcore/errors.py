@@ -1,24 +1,24 @@
 """Every error that eventcore raises, split by blame: the domain, the caller, the data, the world.
 
-    EventcoreError
-    ├── Refusal                 the domain said no, with a stable reason
-    ├── CallerError             wrong use
-    │   ├── NotSupported        a value class, aggregate, projection or saga that breaks the rules of definition
-    │   ├── InvalidValue        a value outside its declared type or bounds
-    │   ├── UnknownName         no such aggregate, command, event, projection, saga or topic
-    │   └── WrongUse            the right thing at the wrong time or place
-    ├── DataError               bytes that cannot be what they claim
-    │   ├── DecodeError         a body that its schema does not explain
-    │   ├── UnknownFraming      a record that does not begin as any framing that we read
-    │   ├── UnknownSchema       a fingerprint that the catalogue of this topic does not hold
-    │   └── BrokenLog           a log whose versions, terms or sequences are not contiguous
-    └── SystemFault             the world
-        ├── Fenced              another process owns this now; nothing was written
-        ├── OwnedElsewhere      another process owns this, and it is alive
-        ├── LogUnavailable      the log does not answer
-        ├── ViewsUnavailable    the views database does not answer
-        ├── OutcomeUnknown      it was sent, and no answer came: ask again with the same id
-        └── TimedOut            a wait ended before what it waited for
+EventcoreError
+├── Refusal                 the domain said no, with a stable reason
+├── CallerError             wrong use
+│   ├── NotSupported        a value class, aggregate, projection or saga that breaks the rules of definition
+│   ├── InvalidValue        a value outside its declared type or bounds
+│   ├── UnknownName         no such aggregate, command, event, projection, saga or topic
+│   └── WrongUse            the right thing at the wrong time or place
+├── DataError               bytes that cannot be what they claim
+│   ├── DecodeError         a body that its schema does not explain
+│   ├── UnknownFraming      a record that does not begin as any framing that we read
+│   ├── UnknownSchema       a fingerprint that the catalogue of this topic does not hold
+│   └── BrokenLog           a log whose versions, terms or sequences are not contiguous
+└── SystemFault             the world
+    ├── Fenced              another process owns this now; nothing was written
+    ├── OwnedElsewhere      another process owns this, and it is alive
+    ├── LogUnavailable      the log does not answer
+    ├── ViewsUnavailable    the views database does not answer
+    ├── OutcomeUnknown      it was sent, and no answer came: ask again with the same id
+    └── TimedOut            a wait ended before what it waited for
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class EventcoreError(Exception):
     """The root of every error that eventcore raises on purpose."""
 
 
-class Refusal(EventcoreError):  # noqa: N818 - a refusal is the domain's word, not a malfunction
+class Refusal(EventcoreError):
     """The domain said no: `reason` is a stable name that sagas dispatch on, `message` is for people."""
 
     def __init__(self, reason: str, message: str = "") -> None:
@@ -41,11 +41,11 @@ class CallerError(EventcoreError):
     """The framework was used in a way that cannot work."""
 
 
-class NotSupported(CallerError):  # noqa: N818 - reads as what it says
+class NotSupported(CallerError):
     """A definition breaks a rule; the message says which, and what to write instead."""
 
 
-class InvalidValue(CallerError):  # noqa: N818 - reads as what it says
+class InvalidValue(CallerError):
     """A value lies outside its declared type or bounds; `path` names the field, as `Deposit.amount`."""
 
     def __init__(self, path: str, problem: str) -> None:
@@ -54,7 +54,7 @@ class InvalidValue(CallerError):  # noqa: N818 - reads as what it says
         self.problem = problem
 
 
-class UnknownName(CallerError):  # noqa: N818 - reads as what it says
+class UnknownName(CallerError):
     """A name that nothing in the app bears; the message lists those that exist."""
 
     def __init__(self, kind: str, name: str, known: list[str]) -> None:
@@ -64,7 +64,7 @@ class UnknownName(CallerError):  # noqa: N818 - reads as what it says
         self.name = name
 
 
-class WrongUse(CallerError):  # noqa: N818 - reads as what it says
+class WrongUse(CallerError):
     """The right call at the wrong time: after close, twice, or in another state."""
 
 
@@ -104,7 +104,7 @@ class UnknownSchema(DataError):
         self.fingerprint = fingerprint
 
 
-class BrokenLog(DataError):  # noqa: N818 - reads as what it says
+class BrokenLog(DataError):
     """A log contradicts itself: a gap or a repeat in versions, terms or sequences, at `position`."""
 
     def __init__(self, position: str, problem: str) -> None:
@@ -115,29 +115,29 @@ class BrokenLog(DataError):  # noqa: N818 - reads as what it says
         self.problem = problem
 
 
-class SystemFault(EventcoreError):  # noqa: N818 - reads as what it says
+class SystemFault(EventcoreError):
     """The world failed: a server, a connection, another process."""
 
 
-class Fenced(SystemFault):  # noqa: N818 - the field's word for it
+class Fenced(SystemFault):
     """A newer owner took over; what this process tried to write was not written."""
 
 
-class OwnedElsewhere(SystemFault):  # noqa: N818 - reads as what it says
+class OwnedElsewhere(SystemFault):
     """Another live process owns this; the message names it."""
 
 
-class LogUnavailable(SystemFault):  # noqa: N818 - reads as what it says
+class LogUnavailable(SystemFault):
     """The log cannot be reached, or refused for a reason that may pass."""
 
 
-class ViewsUnavailable(SystemFault):  # noqa: N818 - reads as what it says
+class ViewsUnavailable(SystemFault):
     """The views database cannot be reached, or refused for a reason that may pass."""
 
 
-class OutcomeUnknown(SystemFault):  # noqa: N818 - reads as what it says
+class OutcomeUnknown(SystemFault):
     """The command was sent and no outcome was seen in time: it may yet be decided. Ask again with the same id."""
 
 
-class TimedOut(SystemFault):  # noqa: N818 - reads as what it says
+class TimedOut(SystemFault):
     """A wait ended before what it waited for; the message says how far it came."""

@@ -1,5 +1,7 @@
-"""The turn: one command decided on one state. This is the only place where decide, evolve and invariants are called
-in order; lane, checker, simulator, replayer and test scenarios all call it, and none has a copy of it.
+"""The turn: one command decided on one state.
+
+This is the only place where decide, evolve and invariants are called in order; lane, checker, simulator, replayer and
+test scenarios all call it, and none has a copy of it.
 
 T1  A turn is a function of its arguments: no clock, no randomness, no I/O.
 T2  A refused or violated turn has no events and leaves the state as it was.

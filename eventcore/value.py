@@ -17,9 +17,7 @@ Item = TypeVar("Item")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class Value(
-    msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag=True, tag_field="$type"
-):
+class Value(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag=True, tag_field="$type"):
     """An immutable record: a command, an event, a state or a row. Equal fields make equal values.
 
     `gc=False` is safe because fields hold immutable values only, which cannot form a cycle.

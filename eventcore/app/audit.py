@@ -67,7 +67,7 @@ def judge(
         states = states_at(log, wiring.machine_of(part.of), cut, progress)
         summaries += _summaries(part, list(states.values()))
     if not summaries:
-        return Verdict(invariant.name, cut, True, None, 0)
+        return Verdict(invariant.name, cut, holds=True, summary=None, instances=0)
     total = reduce(invariant.combine, summaries)
     return Verdict(invariant.name, cut, bool(invariant.holds(total)), total, len(summaries))
 

@@ -115,7 +115,9 @@ class Client:
         waited.waiting.update(_id_of(record) for record in records)
         return waited
 
-    def _outcome(self, machine: Machine, partition: int, waited: _Partition, record: Record, deadline: float) -> Outcome:
+    def _outcome(
+        self, machine: Machine, partition: int, waited: _Partition, record: Record, deadline: float
+    ) -> Outcome:
         command_id = _id_of(record)
         try:
             while command_id not in waited.found:

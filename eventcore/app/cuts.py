@@ -70,7 +70,9 @@ class _Capture:
 
     def close(self) -> Cut:
         for topic, partition in list(self._ends):
-            if topic in self._events_of and (last := last_record(self._log, topic, partition, self._ends[topic, partition])):
+            if topic in self._events_of and (
+                last := last_record(self._log, topic, partition, self._ends[topic, partition])
+            ):
                 self._need_outcomes_events(topic, partition, last)
         while self._todo:
             topic, partition, start = self._todo.pop()
@@ -126,7 +128,9 @@ def _wait_for_records(log: Log, topic: str, partition: int, start: int) -> Itera
     try:
         while time.monotonic() < deadline:
             yield from follower.poll(1_000, 1.0).get(partition, ())
-        raise TimedOut(f"a cause in {topic}[{partition}] at or above @{start} did not become readable in {RAISE_S:.0f} s")
+        raise TimedOut(
+            f"a cause in {topic}[{partition}] at or above @{start} did not become readable in {RAISE_S:.0f} s"
+        )
     finally:
         follower.close()
 
@@ -161,9 +165,7 @@ def check_cut(log: Log, machines: Sequence[Topics], cut: Cut, progress: Progress
     return breaches
 
 
-def _check_events(
-    log: Log, topic: str, partition: int, cut: Cut, breaches: list[Breach], progress: Progress
-) -> int:
+def _check_events(log: Log, topic: str, partition: int, cut: Cut, breaches: list[Breach], progress: Progress) -> int:
     """Judge the events of one partition; return the last sequence in the cut."""
     last: Envelope | None = None
     at = Position(topic, partition, 0)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
 from eventcore.aggregate import Aggregate, Message
@@ -166,7 +166,9 @@ class Embedded:
         deadline = time.monotonic() + timeout_s
         while self._step_all() or not self._at_rest():
             if time.monotonic() > deadline:
-                raise TimedOut(f"the app did not come to rest within {timeout_s:.0f} s: something sends itself messages")
+                raise TimedOut(
+                    f"the app did not come to rest within {timeout_s:.0f} s: something sends itself messages"
+                )
 
     def _step_all(self) -> int:
         return sum(child.step(0.0) for child in self._children())
@@ -220,7 +222,7 @@ class Embedded:
             self._views.close()
             self._log.close()
 
-    def __enter__(self) -> Embedded:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

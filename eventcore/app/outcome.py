@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid5
 
-from eventcore.app.wiring import Machine
 from eventcore.aggregate import Message
+from eventcore.app.wiring import Machine
 from eventcore.avro.envelope import NOTHING, Options, command_envelope
 from eventcore.avro.outcome import Kind, OutcomeRecord
 from eventcore.cut import Cut
@@ -85,7 +85,9 @@ def command_record(
     """The record that carries a message to its lane. Raises InvalidValue where it is too large."""
     value = machine.commands.encode(message.command)  # type: ignore[arg-type]  # `to` validated it
     if len(value) > COMMAND_BYTES_MAX:
-        raise InvalidValue(type(message.command).__name__, f"{len(value)} bytes; a command may have {COMMAND_BYTES_MAX}")
+        raise InvalidValue(
+            type(message.command).__name__, f"{len(value)} bytes; a command may have {COMMAND_BYTES_MAX}"
+        )
     options = NOTHING
     if expected_version is not None or expires_after is not None:
         expires = None if expires_after is None else now_ms + expires_after // timedelta(milliseconds=1)

@@ -112,9 +112,7 @@ def wire(
         return machines[message.to].commands.encode(message.command)
 
     compiled = {s.name: _machine(name, compile_saga(s, encode), s) for s in sagas}
-    wiring = Wiring(
-        name, {**machines, **compiled}, {p.name: p for p in projections}, {i.name: i for i in invariants}
-    )
+    wiring = Wiring(name, {**machines, **compiled}, {p.name: p for p in projections}, {i.name: i for i in invariants})
     for projection in projections:
         wiring.machine_of(projection.source)
     for invariant in invariants:

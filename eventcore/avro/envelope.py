@@ -14,7 +14,9 @@ schemas/eventcore/Envelope.v1.avsc; another layout would be another record with 
 from __future__ import annotations
 
 import struct
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from eventcore.avro.canonical import fingerprint
 from eventcore.avro.codec import codec_for
@@ -71,7 +73,7 @@ class Options(Value):
     trace: str | None = None
 
 
-class Envelope(NamedTuple):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A whole envelope. Of a command, only `command_id` and `options` have a meaning."""
 
     command_id: bytes
@@ -121,7 +123,7 @@ def write_options(options: Options) -> bytes:
 
 def write_envelope(envelope: Envelope) -> bytes:
     """The bytes of an envelope, its head first."""
-    return HEAD + FIXED.pack(*envelope[:8]) + _options.encode(envelope.options)
+    return HEAD + FIXED.pack(*msgspec.structs.astuple(envelope)[:8]) + _options.encode(envelope.options)
 
 
 def read_envelope(data: bytes | None) -> Envelope:
@@ -129,15 +131,15 @@ def read_envelope(data: bytes | None) -> Envelope:
     if data is None:
         raise DecodeError("eventcore.Envelope", "", "the record has no header named eventcore")
     if data[:10] != HEAD or len(data) < OPTIONS_AT + len(NO_OPTIONS):
-        raise DecodeError("eventcore.Envelope", "", f"the header begins with {data[:10].hex(' ')}, {len(data)} bytes long")
+        raise DecodeError(
+            "eventcore.Envelope", "", f"the header begins with {data[:10].hex(' ')}, {len(data)} bytes long"
+        )
     tail = data[OPTIONS_AT:]
     options = NOTHING if tail == NO_OPTIONS else _options.decode(tail)
-    return Envelope(*FIXED.unpack_from(data, 10), options)
+    return Envelope(*FIXED.unpack_from(data, 10), options=options)
 
 
 def options_of(data: bytes) -> Options:
     """The options of an envelope whose head was already compared. Raises DecodeError."""
     tail = data[OPTIONS_AT:]
     return NOTHING if tail == NO_OPTIONS else _options.decode(tail)
-
-

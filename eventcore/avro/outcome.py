@@ -9,7 +9,9 @@ the first decision again, and nothing was decided.
 from __future__ import annotations
 
 import struct
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
+
+import msgspec
 
 from eventcore.avro.canonical import fingerprint
 from eventcore.avro.codec import codec_for
@@ -50,7 +52,7 @@ class Details(Value):
     trace: str | None = None
 
 
-class OutcomeRecord(NamedTuple):
+class OutcomeRecord(msgspec.Struct, frozen=True, gc=False):
     """A whole outcome, as it is written and read."""
 
     command_id: bytes
@@ -78,15 +80,17 @@ def write_details(details: Details) -> bytes:
 
 def write_outcome(outcome: OutcomeRecord) -> bytes:
     """The bytes of an outcome, its head first."""
-    return HEAD + FIXED.pack(*outcome[:8]) + _details.encode(outcome.details)
+    return HEAD + FIXED.pack(*msgspec.structs.astuple(outcome)[:8]) + _details.encode(outcome.details)
 
 
 def read_outcome(data: bytes | None) -> OutcomeRecord:
     """Read an outcome. Raises DecodeError for anything else."""
     if data is None or data[:10] != HEAD or len(data) <= DETAILS_AT:
         shown = "nothing" if data is None else f"{data[:10].hex(' ')}, {len(data)} bytes"
-        raise DecodeError("eventcore.Outcome", "", f"the record is {shown}; expected an outcome. Another program writes here.")
-    return OutcomeRecord(*FIXED.unpack_from(data, 10), _details.decode(data[DETAILS_AT:]))
+        raise DecodeError(
+            "eventcore.Outcome", "", f"the record is {shown}; expected an outcome. Another program writes here."
+        )
+    return OutcomeRecord(*FIXED.unpack_from(data, 10), details=_details.decode(data[DETAILS_AT:]))
 
 
 def _length(count: int) -> bytes:
@@ -101,8 +105,9 @@ def _length(count: int) -> bytes:
 
 
 _LENGTHS = tuple(_length(count) for count in range(8_192))  # longer commands are rare enough to be counted out
-_BEFORE = _details.encode(Details("accepted", False, b""))[:2]
-_AFTER = _details.encode(Details("accepted", False, b""))[3:]
+_EMPTY = _details.encode(Details("accepted", repeated=False, command=b""))
+_BEFORE = _EMPTY[:2]
+_AFTER = _EMPTY[3:]
 
 
 def plain_acceptance(command: bytes) -> bytes:
@@ -111,4 +116,4 @@ def plain_acceptance(command: bytes) -> bytes:
     `tests/unit/avro/test_outcome.py` holds it to what `write_details` gives.
     """
     size = len(command)
-    return _BEFORE + (_LENGTHS[size] if size < 8_192 else _length(size)) + command + _AFTER  # noqa: PLR2004
+    return _BEFORE + (_LENGTHS[size] if size < 8_192 else _length(size)) + command + _AFTER

@@ -28,7 +28,6 @@ from eventcore.avro.envelope import (
     NOTHING,
     OPTIONS_AT,
     Options,
-    options_of,
     read_envelope,
     write_options,
 )
@@ -134,9 +133,7 @@ class Lane:
                 version += 1
                 memory.event_sequence += 1
                 instances[key] = (turn.state, version)
-                header = pack_event(
-                    HEAD, command_id, version, 0, 1, term, memory.event_sequence, stamp, record.offset
-                )
+                header = pack_event(HEAD, command_id, version, 0, 1, term, memory.event_sequence, stamp, record.offset)
                 events.append(Record(key, written[0], header + NO_OPTIONS, time_ms))
             memory.outcome_sequence += 1
             fixed = pack_outcome(
@@ -183,7 +180,14 @@ class Lane:
         assert key is not None, "a record without a key is misplaced"
         assert value is not None, "a record without a value is misplaced"
         if key in memory.quarantined:
-            self._write_outcome(record, command_id, options, Decided("parked", self._version(key), QUARANTINED, memory.quarantined[key]), stamp, batch)
+            self._write_outcome(
+                record,
+                command_id,
+                options,
+                Decided("parked", self._version(key), QUARANTINED, memory.quarantined[key]),
+                stamp,
+                batch,
+            )
             return stamp
         if options.step is not None and (answer := self._by_ledger(options, self._version(key))) is not None:
             self._write_outcome(record, command_id, options, answer, stamp, batch)
@@ -195,10 +199,17 @@ class Lane:
             return stamp
         version = self._version(key)
         if options.expires is not None and stamp >> COUNTER_BITS > options.expires:
-            expired = Decided("expired", version, "expired", f"expired at {options.expires}, decided at {stamp >> COUNTER_BITS} (Unix ms)")
+            expired = Decided(
+                "expired",
+                version,
+                "expired",
+                f"expired at {options.expires}, decided at {stamp >> COUNTER_BITS} (Unix ms)",
+            )
             self._write_outcome(record, command_id, options, expired, stamp, batch)
         elif options.expected_version is not None and options.expected_version != version:
-            conflict = Decided("conflict", version, "conflict", f"expected version {options.expected_version}, found {version}")
+            conflict = Decided(
+                "conflict", version, "conflict", f"expected version {options.expected_version}, found {version}"
+            )
             self._write_outcome(record, command_id, options, conflict, stamp, batch)
         else:
             state = memory.instances[key][0] if key in memory.instances else self._aggregate.initial()
@@ -222,7 +233,10 @@ class Lane:
             return "too_large", f"{len(record.value)} bytes; a command may have {COMMAND_BYTES_MAX}"
         home = partition_of(record.key, self._partitions)
         if home != self._partition:
-            return "wrong_partition", f"this instance lives in partition {home}; the producer must partition as Java's client does"
+            return (
+                "wrong_partition",
+                f"this instance lives in partition {home}; the producer must partition as Java's client does",
+            )
         return None
 
     def _version(self, key: bytes) -> int:
@@ -243,13 +257,26 @@ class Lane:
         return None
 
     def _finish(
-        self, record: Recorded, command_id: bytes, options: Options, turn: Accepted[Any, Any] | Refused | Violated, stamp: int, batch: Batch
+        self,
+        record: Recorded,
+        command_id: bytes,
+        options: Options,
+        turn: Accepted[Any, Any] | Refused | Violated,
+        stamp: int,
+        batch: Batch,
     ) -> None:
         key = record.key
         assert key is not None, "only placed records are decided"
         version = self._version(key)
         if isinstance(turn, Refused):
-            self._write_outcome(record, command_id, options, Decided("refused", version, turn.reason, turn.message or None), stamp, batch)
+            self._write_outcome(
+                record,
+                command_id,
+                options,
+                Decided("refused", version, turn.reason, turn.message or None),
+                stamp,
+                batch,
+            )
             return
         if isinstance(turn, Violated):
             stop = turn.on_violation == "quarantine"
@@ -270,10 +297,19 @@ class Lane:
         version += len(written)
         if written or key not in self.memory.instances:
             self.memory.instances[key] = (turn.state, version)
-        self._write_outcome(record, command_id, options, Decided("accepted", version, None, None), stamp, batch, count=len(written))
+        self._write_outcome(
+            record, command_id, options, Decided("accepted", version, None, None), stamp, batch, count=len(written)
+        )
 
     def _append_events(
-        self, record: Recorded, key: bytes, command_id: bytes, options: Options, written: list[bytes], stamp: int, batch: Batch
+        self,
+        record: Recorded,
+        key: bytes,
+        command_id: bytes,
+        options: Options,
+        written: list[bytes],
+        stamp: int,
+        batch: Batch,
     ) -> None:
         tail = NO_OPTIONS
         if options is not NOTHING:
@@ -313,9 +349,19 @@ class Lane:
         summary = f"{type(fault).__name__}: {fault}"[:MESSAGE_MAX]
         self.memory.quarantined[key] = summary
         detail = "".join(traceback.format_exception(fault))[-DETAIL_MAX:]
-        self._write_outcome(record, command_id, options, Decided("parked", self._version(key), RAISED, summary), stamp, batch, detail=detail)
+        self._write_outcome(
+            record,
+            command_id,
+            options,
+            Decided("parked", self._version(key), RAISED, summary),
+            stamp,
+            batch,
+            detail=detail,
+        )
 
-    def _repeat(self, record: Recorded, command_id: bytes, options: Options, earlier: Decided, stamp: int, batch: Batch) -> None:
+    def _repeat(
+        self, record: Recorded, command_id: bytes, options: Options, earlier: Decided, stamp: int, batch: Batch
+    ) -> None:
         self._write_outcome(record, command_id, options, earlier, stamp, batch, repeated=True)
 
     def _write_outcome(

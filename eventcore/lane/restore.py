@@ -110,7 +110,9 @@ class _Folder:
             self._quarantine(record.key, f"foreign record at {where}: {foreign}")
             return
         if envelope.sequence <= memory.event_sequence or envelope.term < memory.term:
-            stale = f"sequence {envelope.sequence} of term {envelope.term} after {memory.event_sequence} of {memory.term}"
+            stale = (
+                f"sequence {envelope.sequence} of term {envelope.term} after {memory.event_sequence} of {memory.term}"
+            )
             self._quarantine(record.key, f"foreign record at {where}: {stale}")
             return
         if envelope.sequence > memory.event_sequence + 1:

@@ -25,7 +25,9 @@ from eventcore.lane.restore import Progress, no_progress, restore
 from eventcore.log.port import Follower, LocalWriter, Log, Record, Recorded, Writer
 from eventcore.topics import Topics
 
-BATCH_TURNS_MAX = 1_000  # a transaction costs about 2 ms whatever it holds; beyond this latency grows, throughput does not
+BATCH_TURNS_MAX = (
+    1_000  # a transaction costs about 2 ms whatever it holds; beyond this latency grows, throughput does not
+)
 
 
 def wall_clock_ms() -> int:
