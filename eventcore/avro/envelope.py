@@ -136,7 +136,8 @@ def read_envelope(data: bytes | None) -> Envelope:
         )
     tail = data[OPTIONS_AT:]
     options = NOTHING if tail == NO_OPTIONS else _options.decode(tail)
-    return Envelope(*FIXED.unpack_from(data, 10), options=options)
+    command_id, version, index, count, term, sequence, stamp, cause = FIXED.unpack_from(data, 10)
+    return Envelope(command_id, version, index, count, term, sequence, stamp, cause, options)
 
 
 def options_of(data: bytes) -> Options:

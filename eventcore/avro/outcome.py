@@ -90,7 +90,9 @@ def read_outcome(data: bytes | None) -> OutcomeRecord:
         raise DecodeError(
             "eventcore.Outcome", "", f"the record is {shown}; expected an outcome. Another program writes here."
         )
-    return OutcomeRecord(*FIXED.unpack_from(data, 10), details=_details.decode(data[DETAILS_AT:]))
+    command_id, version, count, term, sequence, stamp, cause, events = FIXED.unpack_from(data, 10)
+    details = _details.decode(data[DETAILS_AT:])
+    return OutcomeRecord(command_id, version, count, term, sequence, stamp, cause, events, details)
 
 
 def _length(count: int) -> bytes:
