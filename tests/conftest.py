@@ -1,0 +1,97 @@
+"""Servers for tests, as addresses: `kafka`, `kafka_prefix`, `postgres_url`, and servers of a test's own.
+
+The run's servers start when the first test asks, once. A test is marked `server` by asking for one of these fixtures;
+`make test-fast` leaves those out. A fixture that asks for them by name (`request.getfixturevalue`) says so in its parameter:
+`pytest.param(..., marks=pytest.mark.server)`.
+"""
+
+import itertools
+import uuid
+from collections.abc import Generator
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests import servers
+
+SERVER_FIXTURES = {"kafka", "kafka_prefix", "postgres", "postgres_url", "own_kafka", "own_postgres"}
+RUN = uuid.uuid4().hex[:8]  # names made by this run differ from those of others on the same server
+_numbers = itertools.count(1)
+
+USED = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember which servers this run used."""
+    config.stash[USED] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that asks for a server."""
+    for item in items:
+        if SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the servers that the tests used."""
+    used = config.stash[USED]
+    for name in ("Kafka", "Postgres"):
+        terminalreporter.write_line(f"server {name}: {used.get(name, 'not started, no test asked for it')}")
+
+
+@pytest.fixture(scope="session")
+def kafka(pytestconfig: pytest.Config) -> Generator[str]:
+    """The `bootstrap.servers` of the run's broker."""
+    with servers.kafka() as broker:
+        pytestconfig.stash[USED]["Kafka"] = f"{broker.bootstrap} ({broker.source})"
+        yield broker.bootstrap
+
+
+@pytest.fixture
+def kafka_prefix(request: pytest.FixtureRequest, kafka: str) -> str:
+    """A topic prefix, also for groups and transactional ids, that no other test uses."""
+    assert request.node.get_closest_marker("server"), (
+        f"{request.node.nodeid} asks for Kafka without being marked: "
+        "give its parameter as pytest.param(..., marks=pytest.mark.server)"
+    )
+    return f"t{RUN}-{next(_numbers)}."
+
+
+@pytest.fixture(scope="session")
+def postgres(pytestconfig: pytest.Config) -> Generator[str]:
+    """The libpq URL of the run's Postgres, for making databases in."""
+    with servers.postgres() as database:
+        pytestconfig.stash[USED]["Postgres"] = f"{database.url.rpartition('@')[2]} ({database.source})"
+        yield database.url
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest, postgres: str) -> Generator[str]:
+    """The SQLAlchemy URL of an empty database of this test's own; dropped afterwards, whoever is still connected."""
+    assert request.node.get_closest_marker("server"), (
+        f"{request.node.nodeid} asks for Postgres without being marked: "
+        "give its parameter as pytest.param(..., marks=pytest.mark.server)"
+    )
+    name = f"t{RUN}_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield urlsplit(postgres)._replace(scheme="postgresql+psycopg", path=f"/{name}").geturl()
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def own_kafka() -> Generator[servers.KafkaServer]:
+    """A broker of this test's own, to be stopped, killed and started again."""
+    with servers.own_kafka() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Generator[servers.PostgresServer]:
+    """A Postgres of this test's own, durable, to be stopped, killed and started again; `url` is libpq's."""
+    with servers.own_postgres() as server:
+        yield server
