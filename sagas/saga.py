@@ -49,15 +49,18 @@ class Step(Generic[Data]):
 
 
 @dataclass(frozen=True)
-class Start(Generic[Command, Data]):
-    """What starts a saga: a command of class `command`, from which `make` makes the saga's data, a `data`."""
+class Start(Generic[Data]):
+    """What starts a saga: a command of class `command`, from which `make` makes the saga's data, a `data`.
 
-    command: type[Command]
+    Made by `starts_on`, which holds `make` to the command's class.
+    """
+
+    command: type[Value]
     data: type[Data]
-    make: Callable[[Command], Data]
+    make: Callable[[Any], Data]
 
 
-def starts_on(command: type[Command], data: type[Data], make: Callable[[Command], Data]) -> Start[Command, Data]:
+def starts_on(command: type[Command], data: type[Data], make: Callable[[Command], Data]) -> Start[Data]:
     """Say that `command` starts the saga, which then records `make(command)`, a `data`, as its first event.
 
     The class is named because it is stored, and a lambda does not say what it returns.
@@ -74,7 +77,7 @@ class Saga(Generic[Data]):
     """
 
     name: str
-    start: Start[Any, Data]
+    start: Start[Data]
     steps: Sequence[Step[Data]] = field(kw_only=True)
 
     def __post_init__(self) -> None:
@@ -108,7 +111,7 @@ class Saga(Generic[Data]):
         )
 
 
-def _check_start(start: Start[Any, Data], where: str) -> None:
+def _check_start(start: Start[Data], where: str) -> None:
     for cls, role in ((start.command, "the command that starts it"), (start.data, "its data")):
         classes = classes_in(cls)
         if classes != (cls,):

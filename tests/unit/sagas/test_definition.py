@@ -9,7 +9,7 @@ import pytest
 from eventcore import Message, Value
 from eventcore.errors import InvalidValue, NotSupported, UnknownName, WrongUse
 from eventcore.turn import take_turn
-from sagas import Answered, Saga, Start, Step, compile_saga, starts_on
+from sagas import Answered, Saga, Step, compile_saga, starts_on
 from tests.unit.sagas.trip import (
     ABCD,
     NOW,
@@ -129,7 +129,7 @@ def test_data_that_cannot_be_stored_are_refused_with_the_remedy() -> None:
 
 
 def test_a_command_may_be_the_data_itself() -> None:
-    saga = Saga("trip", Start(Trip, Trip, lambda trip: trip), steps=ABCD.steps)
+    saga = Saga("trip", starts_on(Trip, Trip, lambda trip: trip), steps=ABCD.steps)
     aggregate = compile_saga(saga, framed)
     progress, ledger = after(aggregate, Trip("ann"), Answered("A", "do", "refused", "full"))
     assert (progress.status, ledger[0]) == ("compensated", Trip("ann"))
