@@ -1,8 +1,8 @@
 """A worker: every lane, relay and projection of an app, each in a thread of its own, until it is told to stop.
 
 A child that fails because the world failed is started again after a pause that grows, up to a bound; one that was
-fenced ends, because another worker has its partition; one that fails for any other reason (a broken log, a fold that
-raises) halts alone and is shown, and its siblings go on. `run` returns when it was stopped or when nothing runs any
+fenced ends the whole worker, because another one runs this app; one that fails for any other reason (a broken log, a
+fold that raises) halts alone and is shown, and its siblings go on. `run` returns when it was stopped or when nothing runs any
 more, and says what became of each child.
 """
 
@@ -93,8 +93,8 @@ class Worker:
                 for other in self.children:
                     other.child.close()
                 raise
-            except SystemFault as fault:
-                supervised.reason = str(fault)  # the supervisor tries again, and counts
+            except Exception as fault:  # noqa: BLE001 - its own thread starts it again, and judges what it raises there
+                supervised.reason = str(fault)
             else:
                 supervised.status = "running"
 
@@ -119,7 +119,8 @@ class Worker:
                 supervised.failures = 0
         except Fenced as fenced:
             supervised.status, supervised.reason = "fenced", str(fenced)
-            logger.warning("%s steps down: %s", child.name, fenced)
+            logger.warning("%s was fenced, so this worker ends: %s", child.name, fenced)
+            self._stop.set()
         except SystemFault as fault:
             self._pause(supervised, fault)
         except Exception as fault:
