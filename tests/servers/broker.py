@@ -128,7 +128,18 @@ def _formatted() -> Path:
     def format_storage(folder: Path) -> None:
         file = folder / "server.properties"
         file.write_text(_properties(9092, 9093, folder, {}))
-        command = [java(), *JVM, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", file]
+        command = [
+            str(java()),
+            *JVM,
+            "-cp",
+            f"{jars}/*",
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            CLUSTER_ID,
+            "-c",
+            str(file),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_TIMEOUT_S)
         if done.returncode != 0:
             raise ServerUnavailable(f"Kafka's storage could not be formatted: {(done.stdout + done.stderr)[-1500:]}")

@@ -108,6 +108,7 @@ def _binaries(folder: Path) -> Path:
 
 
 def _initialise(binaries: Path, data: Path, account: Account) -> None:
+    root = os.getuid() == 0
     options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
     done = subprocess.run(
         [str(binaries / "initdb"), "-D", str(data), *options],
@@ -116,7 +117,9 @@ def _initialise(binaries: Path, data: Path, account: Account) -> None:
         check=False,
         timeout=START_TIMEOUT_S,
         cwd="/",
-        **({"user": account.uid, "group": account.gid, "extra_groups": []} if os.getuid() == 0 else {}),
+        user=account.uid if root else None,
+        group=account.gid if root else None,
+        extra_groups=[] if root else None,
     )
     if done.returncode != 0:
         raise ServerUnavailable(f"initdb failed in {data}: {(done.stdout + done.stderr)[-1500:]}")

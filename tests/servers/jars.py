@@ -38,9 +38,9 @@ def _maven() -> str:
     """The full path of `mvn`; on a Debian machine where we are root it is installed when missing."""
     if (found := shutil.which("mvn")) is None and os.getuid() == 0 and (apt := shutil.which("apt-get")) is not None:
         print("tests.servers: no mvn here; installing Maven with apt-get", file=sys.stderr, flush=True)  # noqa: T201
-        quiet = {"env": dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True}
-        subprocess.run([apt, "update"], check=False, **quiet)
-        subprocess.run([apt, "install", "-y", "--no-install-recommends", "maven"], check=False, **quiet)
+        quiet = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
+        for step in (["update"], ["install", "-y", "--no-install-recommends", "maven"]):
+            subprocess.run([apt, *step], check=False, env=quiet, capture_output=True)
         found = shutil.which("mvn")
     if found is None:
         raise ServerUnavailable(

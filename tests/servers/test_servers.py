@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests import servers
 from tests.servers import java, resolve
+from tests.servers.topics import create_topic
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,12 +23,6 @@ def commit_one(bootstrap: str, topic: str, value: bytes) -> None:
     producer.begin_transaction()
     producer.produce(topic, value, partition=0)
     producer.commit_transaction(30)
-
-
-def create(bootstrap: str, topic: str) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    made = admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
-    made[topic].result(30)
 
 
 def read(bootstrap: str, topic: str, count: int) -> list[bytes | None]:
@@ -42,13 +36,13 @@ def read(bootstrap: str, topic: str, count: int) -> list[bytes | None]:
 
 def test_a_topic_is_made_and_a_transaction_committed(kafka: str, kafka_prefix: str) -> None:
     topic = f"{kafka_prefix}things"
-    create(kafka, topic)
+    create_topic(kafka, topic)
     commit_one(kafka, topic, b"one")
     assert read(kafka, topic, 1) == [b"one"]
 
 
 def test_a_killed_broker_comes_back_with_what_was_committed(own_kafka: servers.KafkaServer) -> None:
-    create(own_kafka.bootstrap, "things")
+    create_topic(own_kafka.bootstrap, "things")
     commit_one(own_kafka.bootstrap, "things", b"before")
     own_kafka.kill()
     own_kafka.start()

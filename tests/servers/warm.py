@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 from confluent_kafka import Consumer, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.servers.errors import ServerUnavailable
+from tests.servers.topics import create_topic, delete_topic
 
 WARM_TIMEOUT_S = 30
 
@@ -21,13 +21,10 @@ def warm_kafka(bootstrap: str) -> None:
     """Commit one transaction and read it in a group. Raises ServerUnavailable when the broker does not do either."""
     name = f"warm-{uuid.uuid4().hex[:12]}"
     try:
-        admin = AdminClient({"bootstrap.servers": bootstrap})
-        made = admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=-1)])
-        made[name].result(WARM_TIMEOUT_S)
+        create_topic(bootstrap, name)
         _commit_one(bootstrap, name)
         _read_one(bootstrap, name)
-        gone = admin.delete_topics([name])
-        gone[name].result(WARM_TIMEOUT_S)
+        delete_topic(bootstrap, name)
     except KafkaException as error:
         raise ServerUnavailable(
             f"the broker at {bootstrap} did not serve a transaction and a group: {error}"
