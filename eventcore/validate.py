@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from eventcore.errors import InvalidValue
@@ -80,7 +80,7 @@ def _refuse(cls: type[Value], fields: tuple[Field, ...], value: Value) -> None:
     raise AssertionError(f"the validator of {cls.__name__} refused {value!r} and cannot say why")
 
 
-def _test(shape: Shape, x: str, names: dict[str, object]) -> str:  # noqa: C901, PLR0911, PLR0912 - one case a shape
+def _test(shape: Shape, x: str, names: dict[str, object]) -> str:
     """The source of a boolean expression that is true where the name `x` holds a value of this shape."""
     match shape:
         case Bool():
@@ -145,7 +145,7 @@ def _encodable(text: str) -> bool:
 Problem = tuple[str, str]
 
 
-def problem_of(shape: Shape, x: object, path: str) -> Problem | None:  # noqa: C901, PLR0911, PLR0912 - one case a shape
+def problem_of(shape: Shape, x: Any, path: str) -> Problem | None:
     """What is wrong with `x`, as (the path within it, a sentence); None where it fits. `path` names `x` itself."""
     match shape:
         case Bool():
@@ -193,16 +193,22 @@ def problem_of(shape: Shape, x: object, path: str) -> Problem | None:  # noqa: C
         case Many(of, low, high):
             if type(x) is not tuple:
                 return _not(path, "tuple", x)
-            return _length(low, high, len(x), path) or _first(of, [(str(i), item) for i, item in enumerate(x)], path)
+            listed = cast("tuple[object, ...]", x)
+            return _length(low, high, len(listed), path) or _first(
+                of, [(str(i), v) for i, v in enumerate(listed)], path
+            )
         case SetOf(of, low, high):
             if type(x) is not frozenset:
                 return _not(path, "frozenset", x)
-            return _length(low, high, len(x), path) or _first(of, [(repr(item), item) for item in x], path)
+            items = cast("frozenset[object]", x)
+            return _length(low, high, len(items), path) or _first(of, [(repr(item), item) for item in items], path)
         case MapOf(of, low, high):
             if type(x) is not Map:
                 return _not(path, "Map", x)
-            keys = _first(Str(), [(repr(key), key) for key in x], path)
-            return _length(low, high, len(x), path) or keys or _first(of, [(repr(k), v) for k, v in x.items()], path)
+            pairs = cast("Map[object]", x)
+            keys = _first(Str(), [(repr(key), key) for key in pairs], path)
+            values = [(repr(key), item) for key, item in pairs.items()]
+            return _length(low, high, len(values), path) or keys or _first(of, values, path)
         case Record(cls):
             return _explain_record((cls,), x, path)
         case OneOf(classes):

@@ -1,0 +1,1 @@
+"""Properties: pure code against random input and oracles written by others."""

@@ -1,0 +1,1 @@
+"""Properties of values, shapes and validators."""
