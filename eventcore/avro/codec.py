@@ -19,13 +19,15 @@ from eventcore.avro.framing import head_of
 from eventcore.value import Value
 
 V = TypeVar("V", bound=Value)
-Out = TypeVar("Out", bound=Value, covariant=True)
+Made_co = TypeVar("Made_co", bound=Value, covariant=True)
 
 
-class Decode(Protocol[Out]):
+class Decode(Protocol[Made_co]):
     """Reads the value whose body runs from `start` to the end. Raises DecodeError for anything else."""
 
-    def __call__(self, body: bytes, start: int = 0, /) -> Out: ...
+    def __call__(self, body: bytes, start: int = 0, /) -> Made_co:
+        """The value; positional, since the generated function has names of its own."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

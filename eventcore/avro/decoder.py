@@ -94,7 +94,7 @@ class _Body:
 
     def record(self, cls: type[Value], indent: int) -> str:
         """Read every field; the expression that makes the value from them."""
-        positional = set(cls.__match_args__)
+        positional = frozenset[str](cls.__match_args__)
         arguments: list[str] = []
         for field in shape_of(cls):
             x = self.source.fresh("x")
@@ -119,7 +119,7 @@ class _Body:
         if (holds := constraint(shape, x, self.source)) is not None:
             self.add(indent, f"if not ({holds}): raise Unusual")
 
-    def _read(self, shape: Shape, x: str, indent: int) -> None:  # noqa: C901 - one case a shape
+    def _read(self, shape: Shape, x: str, indent: int) -> None:
         match shape:
             case Bool():
                 self.add(indent, f"{x} = {self.source.bind((False, True), 'bools')}[d[p]]", "p += 1")

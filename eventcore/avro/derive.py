@@ -114,7 +114,7 @@ def _field(cls: type[Value], field: Field, namespace: str, named: Named, depth: 
     return written
 
 
-def _type(shape: Shape, where: str, namespace: str, named: Named, depth: int) -> Json:  # noqa: C901, PLR0911, PLR0912
+def _type(shape: Shape, where: str, namespace: str, named: Named, depth: int) -> Json:
     match shape:
         case Bool():
             return "boolean"
@@ -180,10 +180,11 @@ def _clash(name: str, cls: str) -> NotSupported:
     )
 
 
+EMPTY: tuple[object, object] = ((), frozenset[object]())
 _NONE_WRITTEN: Json = "\0 no default"  # a mark compared by identity; None is a default
 
 
-def _default(shape: Shape, default: object) -> Json:  # noqa: PLR0911 - one case a shape
+def _default(shape: Shape, default: object) -> Json:
     """The default to write: only where it is exact, fits the first branch, and libraries read it alike."""
     match shape:
         case Maybe() if default is None:
@@ -198,7 +199,7 @@ def _default(shape: Shape, default: object) -> Json:  # noqa: PLR0911 - one case
             return default
         case Choice(_, symbols, members, cls) if type(default) is (cls or str) and default in members:
             return symbols[members.index(default)]
-        case Many() | SetOf() if isinstance(default, (tuple, frozenset)) and not default:
+        case Many() | SetOf() if default in EMPTY:
             return []
         case MapOf() if type(default) is Map and not default:
             return {}

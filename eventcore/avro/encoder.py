@@ -67,7 +67,7 @@ def _explained(cls: type[Value], value: Value, failure: Exception) -> InvalidVal
         validate(value)
     except InvalidValue as invalid:
         return invalid
-    return InvalidValue(cls.__name__, f"cannot be written: {failure or type(failure).__name__}")
+    return InvalidValue(cls.__name__, f"cannot be written: {str(failure) or type(failure).__name__}")
 
 
 def _no() -> NoReturn:
@@ -129,7 +129,7 @@ def _parts(shape: Shape, x: str, source: Source, functions: dict[type[Value], st
     return parts
 
 
-def _plain(shape: Shape, x: str, source: Source, functions: dict[type[Value], str]) -> list[str]:  # noqa: C901, PLR0911 - one case a shape
+def _plain(shape: Shape, x: str, source: Source, functions: dict[type[Value], str]) -> list[str]:
     match shape:
         case Bool():
             return [rf'(b"\1" if {x} is True else b"\0" if {x} is False else no())']

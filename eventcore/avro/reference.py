@@ -175,7 +175,7 @@ def _text(cursor: Cursor, path: str) -> str:
         raise cursor.broken(path, f"text that is not UTF-8: {broken}") from broken
 
 
-def _leaf(shape: Shape, cursor: Cursor, path: str) -> object:  # noqa: PLR0911 - one case a shape
+def _leaf(shape: Shape, cursor: Cursor, path: str) -> object:
     match shape:
         case Bool():
             if (byte := cursor.take(1, path)[0]) > 1:

@@ -40,7 +40,7 @@ class Source:
         return self.names
 
 
-def constraint(shape: Shape, x: str, source: Source) -> str | None:  # noqa: C901 - one case a shape
+def constraint(shape: Shape, x: str, source: Source) -> str | None:
     """A boolean expression that is true where the bounds of `shape` hold for the name `x`; None where there are none.
 
     Types, and the low and high of integers, are not in it: the generators test those where they are cheapest.

@@ -15,7 +15,7 @@ SHORT_MIN, SHORT_MAX = -8192, 8191
 BYTES_MAX = 10  # of one integer: nine hold 63 bits, the tenth holds the last
 
 
-class Unusual(Exception):  # noqa: N818 - no error: it hands a body from the fast reader to the exact one
+class Unusual(Exception):
     """Bytes that a generated reader does not take: broken, or valid in a form that we do not write."""
 
 

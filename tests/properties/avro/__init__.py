@@ -1,0 +1,1 @@
+"""Properties of the codec, against fastavro and avro."""
