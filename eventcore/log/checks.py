@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from eventcore.errors import DataError, InvalidValue, NotSupported, WrongUse
-from eventcore.log.port import RECORD_BYTES_MAX, Record, TopicPlan
+from eventcore.log.port import ENVELOPE_HEADER, RECORD_BYTES_MAX, Record, TopicPlan
 from eventcore.topics import Topics
 
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # what a broker accepts, so that every log can move to one
@@ -39,6 +39,8 @@ def _check_closely(topic: str, record: Record) -> None:
             f"a record has at most {RECORD_BYTES_MAX:,} bytes of key, value and headers; the one with key "
             f"{record.key[:40]!r} has {size:,}. Keep large documents elsewhere and write a reference",
         )
+    if any(name == ENVELOPE_HEADER for name, _ in record.headers):
+        raise InvalidValue(topic, f"the header {ENVELOPE_HEADER!r} is the envelope's; give yours another name")
     if record.time_ms < 0:
         raise InvalidValue(topic, f"a record's time is Unix milliseconds from 1970 on, this one says {record.time_ms}")
 

@@ -4,7 +4,7 @@ A log has topics; a topic has a fixed number of partitions; a partition is a seq
 (they may have gaps: aborted and control records). Three kinds of users:
 
 - **Everybody** may `append` to topics that no lane owns the writing of (commands, schemas): durable when it returns,
-  in the given order, none missing (others' records may stand between).
+  in the given order (others' records may stand between); when it fails, a prefix of them may have been written.
 - **A lane** owns one partition of its aggregate. `own` fences every former owner; what is written through the `Writer`
   is one transaction from the first `append` to `commit`: all of it becomes visible, together with the consumed
   position, or none.
@@ -32,12 +32,13 @@ import msgspec
 from eventcore.topics import Topics
 
 RECORD_BYTES_MAX = 1_000_000  # key, value and headers together: what a broker accepts by default, less its framing
+ENVELOPE_HEADER = "eventcore"
 KEEP_FOREVER = -1
 COMMANDS_KEPT_MS = 7 * 24 * 3_600_000  # at least the longest outage and the deduplication window
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """A record to be written. `envelope` travels as the record header `eventcore`.
+    """A record to be written. `envelope` travels as the record header ENVELOPE_HEADER.
 
     `time_ms` is Unix time; 0 lets the log stamp the record with its own clock.
     """
@@ -175,9 +176,10 @@ class Log(Protocol):
         ...
 
     def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
-        """The offset of the first committed record whose time is at least `time_ms`, or of a gap just before it.
+        """The offset of the first committed record whose time is at least `time_ms`, or of a gap before it.
 
-        Where there is none, the stable end. A reader that starts here misses no such record.
+        Where there is none, the stable end. A reader that starts here misses no such record, and may see earlier ones
+        (a broker stamps the gaps that it makes with its own clock).
         """
         ...
 

@@ -7,29 +7,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from eventcore.log.kafka import KafkaLog
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Log
 from tests.contracts.log.places import TOPICS, Place, plans
 
+KAFKA = pytest.param("kafka", marks=pytest.mark.server)
 
-@pytest.fixture(params=["memory"])
+
+@pytest.fixture(params=["memory", KAFKA])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """An empty log of each kind, with the suite's topics."""
     yield from _place(request)
 
 
-def _place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    with contextlib.ExitStack() as stack:
-        opener = _opener(request)
-        place = Place(request.param, opener(), opener)
-        stack.callback(place.log.close)
-        place.log.provision(plans(TOPICS))
-        yield place
-
-
-def _opener(request: pytest.FixtureRequest) -> Callable[[], Log]:
-    log = MemoryLog()
-    return lambda: log
+@pytest.fixture(params=["memory"])
+def embedded(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A log of each kind that lives in the process of its users."""
+    yield from _place(request)
 
 
 @pytest.fixture
@@ -38,7 +33,21 @@ def log(place: Place) -> Log:
     return place.log
 
 
-@pytest.fixture(params=["memory"])
-def embedded(request: pytest.FixtureRequest) -> Iterator[Place]:
-    """A log of each kind that lives in the process of its users."""
-    yield from _place(request)
+def _place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    opener = OPENERS[request.param](request)
+    with contextlib.closing(opener()) as log:
+        log.provision(plans(TOPICS))
+        yield Place(request.param, log, opener)
+
+
+def _memory(_: pytest.FixtureRequest) -> Callable[[], Log]:
+    log = MemoryLog()
+    return lambda: log
+
+
+def _kafka(request: pytest.FixtureRequest) -> Callable[[], Log]:
+    bootstrap, prefix = request.getfixturevalue("kafka"), request.getfixturevalue("kafka_prefix")
+    return lambda: KafkaLog(bootstrap, prefix)
+
+
+OPENERS = {"memory": _memory, "kafka": _kafka}

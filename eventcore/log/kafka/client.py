@@ -1,0 +1,79 @@
+"""The client library as the rest of this package sees it: `Any` where its own types are incomplete, its codes by name."""
+# ruff: noqa: SLF001 - the codes of errors that the library itself finds begin with an underscore
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, TopicPartition, admin
+
+__all__ = [
+    "READ_COMMITTED",
+    "READ_UNCOMMITTED",
+    "AdminClient",
+    "Code",
+    "Consumer",
+    "GroupPositions",
+    "KafkaError",
+    "KafkaException",
+    "NewTopic",
+    "OffsetSpec",
+    "Producer",
+    "TopicPartition",
+]
+
+_library: Any = confluent_kafka
+_admin: Any = admin
+
+AdminClient: Final[Any] = _admin.AdminClient
+Consumer: Final[Any] = _library.Consumer
+GroupPositions: Final[Any] = _library.ConsumerGroupTopicPartitions
+NewTopic: Final[Any] = _admin.NewTopic
+OffsetSpec: Final[Any] = _admin.OffsetSpec
+Producer: Final[Any] = _library.Producer
+READ_COMMITTED: Final[Any] = _library.IsolationLevel.READ_COMMITTED
+READ_UNCOMMITTED: Final[Any] = _library.IsolationLevel.READ_UNCOMMITTED
+
+
+class Code:
+    """The error codes that we tell apart."""
+
+    # found by the library
+    ALL_BROKERS_DOWN = KafkaError._ALL_BROKERS_DOWN
+    AUTHENTICATION = KafkaError._AUTHENTICATION
+    AUTO_OFFSET_RESET = KafkaError._AUTO_OFFSET_RESET
+    CLIENT_DESTROYED = KafkaError._DESTROY
+    FENCED = KafkaError._FENCED
+    MESSAGE_TIMED_OUT = KafkaError._MSG_TIMED_OUT
+    PARTITION_EOF = KafkaError._PARTITION_EOF
+    QUEUE_TIMED_OUT = KafkaError._TIMED_OUT_QUEUE
+    RESOLVE = KafkaError._RESOLVE
+    TIMED_OUT = KafkaError._TIMED_OUT
+    TRANSPORT = KafkaError._TRANSPORT
+
+    # said by a broker
+    BROKER_NOT_AVAILABLE = KafkaError.BROKER_NOT_AVAILABLE
+    CLUSTER_NOT_ALLOWED = KafkaError.CLUSTER_AUTHORIZATION_FAILED
+    COORDINATOR_LOADS = KafkaError.COORDINATOR_LOAD_IN_PROGRESS
+    COORDINATOR_NOT_AVAILABLE = KafkaError.COORDINATOR_NOT_AVAILABLE
+    FENCED_INSTANCE = KafkaError.FENCED_INSTANCE_ID
+    FENCED_LEADER_EPOCH = KafkaError.FENCED_LEADER_EPOCH
+    GROUP_NOT_ALLOWED = KafkaError.GROUP_AUTHORIZATION_FAILED
+    INVALID_PRODUCER_EPOCH = KafkaError.INVALID_PRODUCER_EPOCH
+    LEADER_NOT_AVAILABLE = KafkaError.LEADER_NOT_AVAILABLE
+    NETWORK = KafkaError.NETWORK_EXCEPTION
+    NOT_COORDINATOR = KafkaError.NOT_COORDINATOR
+    NOT_ENOUGH_REPLICAS = KafkaError.NOT_ENOUGH_REPLICAS
+    NOT_ENOUGH_REPLICAS_AFTER = KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND
+    NOT_LEADER = KafkaError.NOT_LEADER_FOR_PARTITION
+    OFFSET_OUT_OF_RANGE = KafkaError.OFFSET_OUT_OF_RANGE
+    PRODUCER_FENCED = KafkaError.PRODUCER_FENCED
+    REQUEST_TIMED_OUT = KafkaError.REQUEST_TIMED_OUT
+    SASL_FAILED = KafkaError.SASL_AUTHENTICATION_FAILED
+    TOPIC_EXISTS = KafkaError.TOPIC_ALREADY_EXISTS
+    TOPIC_NOT_ALLOWED = KafkaError.TOPIC_AUTHORIZATION_FAILED
+    TRANSACTION_NOT_ALLOWED = KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    UNKNOWN_LEADER_EPOCH = KafkaError.UNKNOWN_LEADER_EPOCH
+    UNKNOWN_TOPIC = KafkaError.UNKNOWN_TOPIC_OR_PART
+    UNSTABLE_OFFSET = KafkaError.UNSTABLE_OFFSET_COMMIT

@@ -1,0 +1,197 @@
+"""Questions to the cluster: topics, ends, times and saved positions.
+
+One administrative client answers all of them; it stays alive as long as the log (a collected one fails its pending
+answers). A question is repeated until ANSWER_S have passed where the answer is that a leader or a coordinator moved:
+after a broker's restart the first answers are often that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from eventcore.errors import LogUnavailable, UnknownName
+from eventcore.log.checks import check_counts, check_partition, check_plans
+from eventcore.log.kafka.client import (
+    READ_COMMITTED,
+    READ_UNCOMMITTED,
+    AdminClient,
+    Code,
+    GroupPositions,
+    KafkaException,
+    NewTopic,
+    OffsetSpec,
+    TopicPartition,
+)
+from eventcore.log.kafka.faults import AWAY, code_of, fault
+from eventcore.log.kafka.lines import ClientLines
+from eventcore.log.kafka.settings import ANSWER_S, BATCH_BYTES_MAX, KafkaSettings
+from eventcore.log.port import KEEP_FOREVER, TopicPlan
+
+T = TypeVar("T")
+AGAIN_S = 0.05  # between two tries of a question
+UNSTABLE_S = 2.0  # how long a saved position may be undecided before the one before it is answered
+
+
+class Cluster:
+    """What a log asks its cluster. Names are ours, without the prefix. Any thread may ask."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._admin: Any = AdminClient(settings.admin(ClientLines()))
+        self._counts: dict[str, int] = {}
+
+    def provision(self, plans: Sequence[TopicPlan]) -> None:
+        """Create what is missing and wait until its leaders answer. Raises NotSupported for other counts."""
+        check_plans(plans)
+        existing = self._look()
+        check_counts(plans, existing)
+        if missing := [plan for plan in plans if plan.name not in existing]:
+            self._create(missing)
+            self._wait_until_led(missing)
+            check_counts(plans, self._counts)
+
+    def partitions(self, topic: str) -> int:
+        """The number of partitions. Raises UnknownName."""
+        if topic not in self._counts and topic not in self._look():
+            raise UnknownName("topic", topic, list(self._counts))
+        return self._counts[topic]
+
+    def check(self, topic: str, partitions: Iterable[int]) -> None:
+        """Raise UnknownName or InvalidValue unless the topic has these partitions."""
+        count = self.partitions(topic)
+        for partition in partitions:
+            check_partition(topic, partition, count)
+
+    def beginnings(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The first offset that is kept, by partition."""
+        return self._offsets(topic, partitions, OffsetSpec.earliest(), READ_UNCOMMITTED)
+
+    def ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The high watermark, by partition."""
+        return self._offsets(topic, partitions, OffsetSpec.latest(), READ_UNCOMMITTED)
+
+    def stable_ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The last stable offset, by partition."""
+        return self._offsets(topic, partitions, OffsetSpec.latest(), READ_COMMITTED)
+
+    def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
+        """The first offset whose record, or gap before it, has at least this time; else the stable end."""
+        spec = OffsetSpec.for_timestamp(max(time_ms, 0))
+        found = self._offsets(topic, [partition], spec, READ_COMMITTED)[partition]
+        return found if found >= 0 else self.stable_ends(topic, [partition])[partition]
+
+    def saved(self, reader: str, topic: str, partition: int) -> int | None:
+        """The position a group committed last, or None.
+
+        While a transaction that moves it is undecided there are two answers, so it is asked again for a while; then
+        the older one is given. (A killed broker was seen to leave one undecided for ever.)
+        """
+        self.check(topic, [partition])
+        deadline = time.monotonic() + UNSTABLE_S
+        while True:
+            stable = time.monotonic() < deadline
+            found = self._position(reader, self._settings.name(topic), partition, require_stable=stable)
+            if found.error is None:
+                return found.offset if found.offset >= 0 else None
+            if found.error.code() != Code.UNSTABLE_OFFSET:
+                doing = f"asking for the position of {reader}"
+                raise fault(KafkaException(found.error), doing, self._settings.bootstrap)
+            time.sleep(AGAIN_S)
+
+    def save(self, reader: str, topic: str, positions: Mapping[int, int]) -> None:
+        """Commit a group's positions, outside any transaction."""
+        self.check(topic, positions)
+        if not positions:
+            return
+        at = [TopicPartition(self._settings.name(topic), p, position) for p, position in positions.items()]
+        request = [GroupPositions(self._settings.group(reader), at)]
+        doing = f"saving the position of {reader}"
+        answers = self._ask(doing, lambda: self._admin.alter_consumer_group_offsets(request, request_timeout=ANSWER_S))
+        for one in next(iter(answers.values())).topic_partitions:
+            if one.error is not None:
+                raise fault(KafkaException(one.error), doing, self._settings.bootstrap)
+
+    def _position(self, reader: str, name: str, partition: int, *, require_stable: bool) -> Any:
+        request = [GroupPositions(self._settings.group(reader), [TopicPartition(name, partition)])]
+        answers = self._ask(
+            f"asking for the position of {reader}",
+            lambda: self._admin.list_consumer_group_offsets(
+                request, require_stable=require_stable, request_timeout=ANSWER_S
+            ),
+        )
+        return next(iter(answers.values())).topic_partitions[0]
+
+    def _offsets(self, topic: str, partitions: Iterable[int], spec: Any, isolation: Any) -> dict[int, int]:
+        wanted = list(partitions)
+        self.check(topic, wanted)
+        name = self._settings.name(topic)
+        answers = self._ask(
+            f"asking for the ends of {topic}",
+            lambda: self._admin.list_offsets(
+                {TopicPartition(name, p): spec for p in wanted}, isolation_level=isolation, request_timeout=ANSWER_S
+            ),
+        )
+        return {at.partition: found.offset for at, found in answers.items()}
+
+    def _look(self) -> Mapping[str, int]:
+        """Learn which topics exist. Asked for all of them, since asking for one by name may create it."""
+        metadata = self._repeat("asking for the topics", lambda: self._admin.list_topics(timeout=ANSWER_S))
+        prefix = self._settings.prefix
+        self._counts = {
+            name.removeprefix(prefix): len(topic.partitions)
+            for name, topic in metadata.topics.items()
+            if name.startswith(prefix) and topic.error is None and topic.partitions
+        }
+        return self._counts
+
+    def _create(self, plans: Sequence[TopicPlan]) -> None:
+        topics = [
+            NewTopic(self._settings.name(plan.name), plan.partitions, config=_topic_settings(plan)) for plan in plans
+        ]
+        for name, future in self._admin.create_topics(topics, request_timeout=ANSWER_S).items():
+            try:
+                future.result(ANSWER_S * 2)
+            except (KafkaException, TimeoutError) as raised:
+                if code_of(raised) != Code.TOPIC_EXISTS:  # somebody else was faster: the same to us
+                    raise fault(raised, f"creating topic {name}", self._settings.bootstrap) from raised
+
+    def _wait_until_led(self, plans: Sequence[TopicPlan]) -> None:
+        deadline = time.monotonic() + ANSWER_S
+        while not self._look().keys() >= {plan.name for plan in plans}:
+            if time.monotonic() > deadline:
+                raise LogUnavailable(
+                    f"topics were created at {self._settings.bootstrap} but are not shown after {ANSWER_S:.0f} s: "
+                    f"{', '.join(plan.name for plan in plans)}. Provision again"
+                )
+            time.sleep(AGAIN_S)
+        for plan in plans:
+            self.ends(plan.name, range(self._counts[plan.name]))
+
+    def _ask(self, doing: str, start: Callable[[], Mapping[Any, Future[Any]]]) -> dict[Any, Any]:
+        return self._repeat(doing, lambda: {key: future.result(ANSWER_S * 2) for key, future in start().items()})
+
+    def _repeat(self, doing: str, question: Callable[[], T]) -> T:
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                return question()
+            except (KafkaException, TimeoutError) as raised:
+                moved = code_of(raised) in AWAY | {Code.UNKNOWN_TOPIC}
+                if not moved or time.monotonic() + AGAIN_S > deadline:
+                    raise fault(raised, doing, self._settings.bootstrap) from raised
+            time.sleep(AGAIN_S)
+
+
+def _topic_settings(plan: TopicPlan) -> dict[str, str]:
+    """The topic's own settings, so that no default of the cluster deletes what must be kept."""
+    kept = "-1" if plan.kept_ms == KEEP_FOREVER else str(plan.kept_ms)
+    return {
+        "cleanup.policy": plan.cleanup,
+        "retention.ms": kept,
+        "retention.bytes": "-1",
+        "message.timestamp.type": "CreateTime",
+        "max.message.bytes": str(BATCH_BYTES_MAX),
+    }

@@ -1,0 +1,123 @@
+"""Records on their way into the library: how one is handed over, and the client for appends outside any lane.
+
+An append that fails has written a prefix of its records: a relay counts on that. One partition's records go in order
+over one connection with sequence numbers; none times out by itself; and a client that failed is purged and dropped
+whole, together with what other threads had in it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from eventcore.errors import LogUnavailable, OutcomeUnknown
+from eventcore.log.kafka.client import Code, KafkaError, KafkaException, Producer
+from eventcore.log.kafka.faults import fault
+from eventcore.log.kafka.lines import ClientLines
+from eventcore.log.kafka.settings import ANSWER_S, KafkaSettings
+from eventcore.log.port import ENVELOPE_HEADER, Record
+
+SLICE_S = 0.001  # another thread's poll may have served our receipts meanwhile
+OnDelivery = Callable[[Any, Any], None]
+
+
+def hand_over(producer: Any, topic: str, partition: int, record: Record, receipt: OnDelivery | None) -> None:
+    """Give one record to the library, which keeps it until a broker has it. Raises what the library raises.
+
+    While the library's queue is full, its receipts are served and the record is offered again.
+    """
+    envelope, others = record.envelope, record.headers
+    headers = None if envelope is None else [(ENVELOPE_HEADER, envelope)]
+    if others:
+        headers = [*(headers or ()), *others]
+    deadline = 0.0
+    while True:
+        try:
+            producer.produce(topic, record.value, record.key, partition, receipt, None, record.time_ms, headers)
+        except BufferError:
+            deadline = deadline or time.monotonic() + ANSWER_S
+            if time.monotonic() > deadline:
+                raise KafkaException(KafkaError(Code.QUEUE_TIMED_OUT)) from None
+            producer.poll(0.01)
+        else:
+            return
+
+
+class Appender:
+    """Writes records outside any lane. Any thread may use it.
+
+    Its client is made early: an idempotent producer needs half a second until it may send its first record, because the
+    library asks for a producer id before it is connected, and then again only after 500 ms.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._making = threading.Lock()
+        self._producer: Any = None
+        self._client()
+
+    def append(self, topic: str, partition: int, records: Sequence[Record]) -> Sequence[int]:
+        """Return the records' offsets once every replica in sync has them."""
+        producer = self._client()
+        receipts = _Receipts()
+        doing = f"appending {len(records)} records to {topic}[{partition}]"
+        try:
+            name = self._settings.name(topic)
+            for record in records:
+                hand_over(producer, name, partition, record, receipts.take)
+            deadline = time.monotonic() + ANSWER_S
+            while receipts.count < len(records) and time.monotonic() < deadline:
+                producer.poll(SLICE_S)
+        except (KafkaException, SystemError) as raised:
+            self._drop(producer)
+            raise fault(raised, doing, self._settings.bootstrap, sent=True) from raised
+        if receipts.error is not None:
+            self._drop(producer)
+            raise fault(KafkaException(receipts.error), doing, self._settings.bootstrap, sent=True)
+        if receipts.count < len(records):
+            self._drop(producer)
+            raise OutcomeUnknown(
+                f"{doing}: Kafka at {self._settings.bootstrap} acknowledged {receipts.count} of them in {ANSWER_S:.0f} "
+                "s. A prefix of the rest may be written too: look in the log, or append again if repeats do no harm"
+            )
+        return receipts.offsets
+
+    def close(self) -> None:
+        """Drop the client; what it still holds is not sent."""
+        if self._producer is not None:
+            self._drop(self._producer)
+
+    def _client(self) -> Any:
+        with self._making:
+            if self._producer is None:
+                try:
+                    self._producer = Producer(self._settings.appender(ClientLines()))
+                except KafkaException as raised:
+                    doing = f"making a client for {self._settings.bootstrap}"
+                    raise LogUnavailable(f"{doing}: {raised.args[0].str()}. Check the address") from raised
+            return self._producer
+
+    def _drop(self, producer: Any) -> None:
+        """Forget a client that failed, with everything in it: nothing later gets through before what is lost."""
+        with self._making:
+            if self._producer is producer:
+                self._producer = None
+        producer.purge(in_queue=True, in_flight=True, blocking=False)
+
+
+class _Receipts:
+    """The offsets of delivered records, in the order of their handing over."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+        self.error: KafkaError | None = None
+        self.count = 0
+
+    def take(self, error: KafkaError | None, message: Any) -> None:
+        self.count += 1
+        if error is not None:
+            self.error = self.error or error
+        else:
+            self.offsets.append(message.offset())
