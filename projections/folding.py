@@ -1,0 +1,206 @@
+"""Folding a batch: records of one topic become events, keys, and final rows. Pure: no log, no database.
+
+The definition of "the log" here is the lane's own when it restores, so that rows and states never disagree:
+
+F1  An event of ours carries an envelope whose sequence is the next one and whose term is not an older one.
+F2  A record without a valid envelope, of a sequence that was already there, or of an older term was written by somebody
+    else: it is parked, and no row knows of it.
+F3  A sequence further than the next one is a gap: events are missing. BrokenLog; the projection halts there.
+F4  An event of ours that cannot be decoded halts as well: to pass over it would make every later row of its key wrong.
+
+A fold that raises, returns a row of another key, or one that breaks its own types halts too: FoldFailed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from operator import length_hint
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from eventcore.avro.catalogue import Catalogue
+from eventcore.avro.envelope import HEAD, NO_OPTIONS, read_envelope
+from eventcore.avro.framing import HEAD_BYTES
+from eventcore.cut import Position
+from eventcore.errors import BrokenLog, CallerError, DataError, InvalidValue
+from eventcore.log.port import Recorded
+from eventcore.value import Value
+from projections.projection import Key, Projection
+from projections.views import Parked, Standing
+
+Row = TypeVar("Row", bound=Value)
+
+PLAIN = struct.Struct(f">10s16xQ4xIQ16x{len(NO_OPTIONS)}s")  # head, version, term, sequence, no options
+REASON_CHARS_MAX = 2_000  # kept of what a parked record's reason says; its bytes are kept whole
+
+
+class FoldFailed(CallerError):
+    """A projection's fold raised, or returned what cannot be its row; the projection halts at `position`."""
+
+    def __init__(self, projection: str, position: Position, event: object, problem: str) -> None:
+        super().__init__(
+            f"projection {projection} halts at {position}: its fold of {event!r} {problem}. Nothing from there on was "
+            "written. Correct the fold and start again: it goes on at this event. If rows written before are wrong as "
+            "well, give the projection another name, and it is filled from the beginning."
+        )
+        self.projection = projection
+        self.position = position
+        self.problem = problem
+
+
+class Taken(NamedTuple):
+    """What one partition's records hold: its events, what was parked, and the last sequence and term.
+
+    `keys`, `instances`, `events` and `offsets` are of one length. `fresh` are the instances whose first event is here.
+    """
+
+    keys: list[Key]
+    instances: list[str]
+    events: list[Any]
+    offsets: list[int]
+    fresh: set[str]
+    parked: list[Parked]
+    sequence: int
+    term: int
+
+
+class Reader:
+    """Reads records of one topic's partitions into events; keeps nothing between two calls."""
+
+    def __init__(self, projection: Projection[Any, Any], catalogue: Catalogue, topic: str) -> None:
+        self._key_for: Callable[[str, Any], Key] | None = projection.key_for
+        self._topic = topic
+        self._catalogue = catalogue
+        self._decoders = {codec.head: codec.decode for codec in catalogue.codecs}
+
+    def take(self, partition: int, records: Sequence[Recorded], before: Standing) -> Taken:
+        """Read the records of one partition that follow `before`. Raises BrokenLog (F3, F4)."""
+        sequence, term = before.sequence, before.term
+        instances: list[str] = []
+        events: list[Any] = []
+        offsets: list[int] = []
+        fresh: set[str] = set()
+        parked: list[Parked] = []
+        unpack, decoders = PLAIN.unpack, self._decoders
+        for record in records:
+            envelope = record.envelope
+            try:
+                head, version, its_term, its_sequence, options = unpack(envelope)  # type: ignore[arg-type]  # None raises
+                plain = head == HEAD and options == NO_OPTIONS
+            except (struct.error, TypeError):
+                plain, version, its_term, its_sequence = False, 0, 0, 0
+            if not plain:
+                try:
+                    whole = read_envelope(envelope)
+                except DataError as foreign:
+                    parked.append(_parked(partition, record, str(foreign)))
+                    continue
+                version, its_term, its_sequence = whole.version, whole.term, whole.sequence
+            if its_sequence <= sequence or its_term < term:
+                stale = f"sequence {its_sequence} of term {its_term} after sequence {sequence} of term {term}"
+                parked.append(_parked(partition, record, stale))
+                continue
+            if its_sequence > sequence + 1:
+                raise self._gap(partition, record, sequence, its_sequence)
+            try:
+                value = record.value
+                event = decoders[value[:HEAD_BYTES]](value, HEAD_BYTES)  # type: ignore[index, arg-type]  # None raises
+                instance = record.key.decode()  # type: ignore[union-attr]  # the same
+            except (DataError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as broken:
+                raise self._unreadable(partition, record, its_sequence) from broken
+            if version == 1:
+                fresh.add(instance)
+            sequence, term = its_sequence, its_term
+            instances.append(instance)
+            events.append(event)
+            offsets.append(record.offset)
+        make = self._key_for
+        keys = instances if make is None else list(map(make, instances, events))
+        return Taken(keys, instances, events, offsets, fresh, parked, sequence, term)
+
+    def _gap(self, partition: int, record: Recorded, sequence: int, found: int) -> BrokenLog:
+        where = str(Position(self._topic, partition, record.offset))
+        return BrokenLog(where, f"sequence {found} follows {sequence}: events are missing between them")
+
+    def _unreadable(self, partition: int, record: Recorded, sequence: int) -> BrokenLog:
+        where = str(Position(self._topic, partition, record.offset))
+        try:
+            self._catalogue.decode(record.value or b"")
+            problem = f"its key {record.key!r} is no instance's id"
+        except DataError as data:
+            problem = str(data)
+        return BrokenLog(
+            where, f"the event of sequence {sequence} cannot be read, and rows without it would be wrong: {problem}"
+        )
+
+
+class Folder(Generic[Row]):
+    """Folds taken events into rows."""
+
+    def __init__(self, projection: Projection[Row, Any], topic: str) -> None:
+        self._projection = projection
+        self._topic = topic
+
+    def fold(self, partition: int, taken: Taken, before: Mapping[Key, Row | None]) -> dict[Key, Row | None]:
+        """The row of every key of these events after them, from the rows `before`: None where there is none.
+
+        Raises FoldFailed at the first event that fails.
+        """
+        rows = {key: before[key] for key in taken.keys}
+        fold = self._projection.fold
+        events = iter(taken.events)
+        try:
+            for key, instance, event in zip(taken.keys, taken.instances, events):  # noqa: B905 - they are of one length
+                rows[key] = fold(rows[key], instance, event)
+        except Exception as fault:
+            at = len(taken.events) - length_hint(events) - 1
+            raise self._failed(partition, taken, at, f"raised {type(fault).__name__}: {fault}") from fault
+        if self._wrong(rows):
+            raise self._first_wrong(partition, taken, before)
+        return rows
+
+    def _wrong(self, rows: Mapping[Key, Row | None]) -> bool:
+        """Whether any row cannot be its key's. Every row of a batch passes here: a type, a key, a validator."""
+        cls, key_of, check_row = self._projection.row, self._projection.key_of, self._projection.check_row
+        try:
+            for key, row in rows.items():
+                if row is not None:
+                    if type(row) is not cls or key_of(row) != key:
+                        return True
+                    check_row(row)
+        except InvalidValue:
+            return True
+        return False
+
+    def _first_wrong(self, partition: int, taken: Taken, before: Mapping[Key, Row | None]) -> FoldFailed:
+        """Fold once more, event by event, to name the one whose row is wrong."""
+        rows = dict(before)
+        for at, (key, instance, event) in enumerate(zip(taken.keys, taken.instances, taken.events, strict=True)):
+            rows[key] = self._projection.fold(rows[key], instance, event)
+            if problem := self._problem(key, rows[key]):
+                return self._failed(partition, taken, at, problem)
+        raise AssertionError(f"{self._projection.name}: the same events were folded twice, and gave two results")
+
+    def _problem(self, key: Key, row: Row | None) -> str | None:
+        if row is None:
+            return None
+        projection = self._projection
+        if type(row) is not projection.row:
+            return f"returned {row!r}, which is not a {projection.row.__name__}"
+        if projection.key_of(row) != key:
+            named = ", ".join(field.name for field in projection.key_fields)
+            return f"returned a row whose key ({named}) is {projection.key_of(row)!r}; expected the key that was folded, {key!r}"
+        try:
+            projection.check_row(row)
+        except InvalidValue as invalid:
+            return f"returned a row that breaks its own type: {invalid}"
+        return None
+
+    def _failed(self, partition: int, taken: Taken, at: int, problem: str) -> FoldFailed:
+        where = Position(self._topic, partition, taken.offsets[at])
+        return FoldFailed(self._projection.name, where, taken.events[at], problem)
+
+
+def _parked(partition: int, record: Recorded, reason: str) -> Parked:
+    text = reason.replace("\0", "\\0")[:REASON_CHARS_MAX]
+    return Parked(partition, record.offset, "foreign", text, record.key, record.value, record.envelope)
