@@ -41,16 +41,17 @@ def _check_unique(codecs: tuple[Codec[Value], ...]) -> None:
     names: dict[str, Codec[Value]] = {}
     heads: dict[bytes, Codec[Value]] = {}
     for codec in codecs:
-        if (other := names.setdefault(codec.name, codec)) is not codec:
+        if (other := names.get(codec.name)) is not None:
             raise NotSupported(
                 f"{other.cls.__qualname__} and {codec.cls.__qualname__} both bear the Avro name {codec.name}. "
                 "List each class once; give one of two classes its own avro_name: ClassVar[str]."
             )
-        if (other := heads.setdefault(codec.head, codec)) is not codec:
+        if (other := heads.get(codec.head)) is not None:
             raise NotSupported(
                 f"the schemas {other.name} and {codec.name} have one fingerprint, {codec.fingerprint.hex()}: "
                 "records of the two could not be told apart. Give one of them another avro_name: ClassVar[str]."
             )
+        names[codec.name] = heads[codec.head] = codec
 
 
 def _encoder(codecs: tuple[Codec[Value], ...]) -> Callable[[Value], bytes]:

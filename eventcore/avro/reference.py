@@ -12,17 +12,13 @@ read. The bytes are hostile:
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Iterator
 from datetime import date
 from decimal import Context, Decimal
 from uuid import UUID
 
+from eventcore.avro.cursor import Cursor
 from eventcore.avro.derive import bytes_min
-from eventcore.avro.limits import ITEMS_MAX
 from eventcore.avro.scalars import EPOCH, EPOCH_ORDINAL, MICROSECOND, UUID_CHARS
-from eventcore.avro.varint import Unusual, read_long
-from eventcore.errors import DecodeError
 from eventcore.shape import (
     Bool,
     Bytes,
@@ -62,48 +58,6 @@ def read_exactly(cls: type[Value], schema: str, data: bytes, start: int) -> Valu
     return value
 
 
-class Cursor:
-    """A place in a body; takes bytes and integers from it and refuses to run past its end."""
-
-    __slots__ = ("data", "place", "schema")
-
-    def __init__(self, data: bytes, place: int, schema: str) -> None:
-        self.data = data
-        self.place = place
-        self.schema = schema
-
-    def broken(self, path: str, reason: str) -> DecodeError:
-        """The error that says what is wrong at `path`."""
-        return DecodeError(self.schema, path, reason)
-
-    def remaining(self) -> int:
-        """The bytes from here to the end."""
-        return len(self.data) - self.place
-
-    def take(self, size: int, path: str) -> bytes:
-        """The next `size` bytes."""
-        if not 0 <= size <= self.remaining():
-            raise self.broken(path, f"{size} bytes are claimed and {self.remaining()} remain")
-        begin, self.place = self.place, self.place + size
-        return self.data[begin : self.place]
-
-    def long(self, path: str) -> int:
-        """The next integer."""
-        try:
-            n, self.place = read_long(self.data, self.place)
-        except IndexError:
-            raise self.broken(path, "the body ends within an integer") from None
-        except Unusual:
-            raise self.broken(path, "an integer has more than 64 bits") from None
-        return n
-
-    def index(self, count: int, what: str, path: str) -> int:
-        """The next integer, which must be the index of one of `count` things."""
-        if not 0 <= (index := self.long(path)) < count:
-            raise self.broken(path, f"{index} is not the index of one of {count} {what}")
-        return index
-
-
 def _record(cls: type[Value], cursor: Cursor, path: str) -> Value:
     stem = f"{path}." if path else ""
     fields = {field.name: _read(field.shape, cursor, f"{stem}{field.name}") for field in shape_of(cls)}
@@ -125,9 +79,9 @@ def _read(shape: Shape, cursor: Cursor, path: str) -> object:
         case Record(cls):
             return _record(cls, cursor, path)
         case Many(of):
-            x: object = tuple(_read(of, cursor, f"{path}[{i}]") for i in _items(bytes_min(of), cursor, path))
+            x: object = tuple(_read(of, cursor, f"{path}[{i}]") for i in cursor.items(bytes_min(of), path))
         case SetOf(of):
-            items = [_read(of, cursor, f"{path}[{i}]") for i in _items(bytes_min(of), cursor, path)]
+            items = [_read(of, cursor, f"{path}[{i}]") for i in cursor.items(bytes_min(of), path)]
             x = frozenset(items)
             if len(x) != len(items):
                 raise cursor.broken(path, "a set holds an item twice")
@@ -140,53 +94,26 @@ def _read(shape: Shape, cursor: Cursor, path: str) -> object:
     return x
 
 
-def _items(size_min: int, cursor: Cursor, path: str) -> Iterator[int]:
-    """Yield the index of each item, in one block or several; the caller reads the item before it asks for the next."""
-    total = 0
-    while count := cursor.long(path):
-        size = cursor.long(path) if count < 0 else None
-        count = abs(count)
-        if count > cursor.remaining() // size_min:
-            raise cursor.broken(path, f"{count} items are claimed and {cursor.remaining()} bytes remain")
-        if total + count > ITEMS_MAX:
-            raise cursor.broken(path, f"{total + count} items are more than {ITEMS_MAX}")
-        begin = cursor.place
-        yield from range(total, total + count)
-        total += count
-        if size is not None and cursor.place - begin != size:
-            raise cursor.broken(path, f"a block claims {size} bytes and its items take {cursor.place - begin}")
-
-
 def _map(of: Shape, cursor: Cursor, path: str) -> Map[object]:
     items: dict[str, object] = {}
-    for _ in _items(1 + bytes_min(of), cursor, path):
-        key = _text(cursor, path)
+    for _ in cursor.items(1 + bytes_min(of), path):
+        key = cursor.text(path)
         if key in items:
             raise cursor.broken(path, f"the key {key!r} stands twice")
         items[key] = _read(of, cursor, f"{path}[{key!r}]")
     return Map(items)
 
 
-def _text(cursor: Cursor, path: str) -> str:
-    data = cursor.take(cursor.long(path), path)
-    try:
-        return data.decode()
-    except UnicodeDecodeError as broken:
-        raise cursor.broken(path, f"text that is not UTF-8: {broken}") from broken
-
-
 def _leaf(shape: Shape, cursor: Cursor, path: str) -> object:
     match shape:
         case Bool():
-            if (byte := cursor.take(1, path)[0]) > 1:
-                raise cursor.broken(path, f"a boolean is the byte 0 or 1, not {byte}")
-            return byte == 1
+            return cursor.boolean(path)
         case Int():
             return cursor.long(path)
         case Float():
-            return struct.unpack("<d", cursor.take(8, path))[0]
+            return cursor.double(path)
         case Str():
-            return _text(cursor, path)
+            return cursor.text(path)
         case Bytes():
             return cursor.take(cursor.long(path), path)
         case Number(precision, scale):
@@ -194,7 +121,7 @@ def _leaf(shape: Shape, cursor: Cursor, path: str) -> object:
         case Instant() | Day() | Duration():
             return _time(shape, cursor.long(path), cursor, path)
         case Ident():
-            if not UUID_TEXT.fullmatch(text := _text(cursor, path)):
+            if not UUID_TEXT.fullmatch(text := cursor.text(path)):
                 raise cursor.broken(path, f"{text[:40]!r} is not a UUID of {UUID_CHARS} characters")
             return UUID(text)
         case Choice(_, symbols, members):

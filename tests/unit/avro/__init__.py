@@ -1,0 +1,1 @@
+"""Examples of schemas, codecs, catalogues and hostile bodies."""
