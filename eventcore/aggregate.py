@@ -7,16 +7,17 @@ events those of `evolve`'s. A definition that cannot work fails at once, with wh
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast, final
 
 from eventcore.context import Context
-from eventcore.errors import EventcoreError, NotSupported, Refusal, UnknownName
-from eventcore.shape import classes_in, shape_of
+from eventcore.errors import InvalidValue, NotSupported, Refusal, UnknownName
+from eventcore.shape import classes_in
 from eventcore.topics import NAME, key_of
 from eventcore.validate import validate, validator
 from eventcore.value import Value
@@ -24,9 +25,13 @@ from eventcore.value import Value
 State = TypeVar("State", bound=Value)
 Command = TypeVar("Command", bound=Value)
 Event = TypeVar("Event", bound=Value)
+Result = TypeVar("Result")
 
 Check = Callable[[Value], None]
 REASON = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OnViolation = Literal["reject", "quarantine", "compensate"]
+ON_VIOLATION: tuple[OnViolation, ...] = typing.get_args(OnViolation)
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def require(condition: bool, reason: str, message: str = "") -> None:  # noqa: FBT001 - reads as an assertion
@@ -47,17 +52,27 @@ class Message(Generic[Command]):
     command: Command
 
 
+@final
 @dataclass(frozen=True)
 class Invariant(Generic[State]):
     """A named predicate over the state, true after every turn; `on_violation` says what a turn that would break it does.
 
     `reject` makes the turn *violated* and leaves the state; `quarantine` does so and stops the instance; `compensate`
-    does so, and a saga that asked for the turn undoes what it did.
+    does so, and a saga that asked for the turn undoes what it did. Raises NotSupported where it has no proper name.
     """
 
     name: str
     holds: Callable[[State], bool]
-    on_violation: Literal["reject", "quarantine", "compensate"] = "reject"
+    on_violation: OnViolation = "reject"
+
+    def __post_init__(self) -> None:
+        if not REASON.fullmatch(self.name):
+            raise NotSupported(f"{self.name!r} cannot name an invariant: a letter or _, then letters, digits and _.")
+        if self.on_violation not in ON_VIOLATION:
+            raise NotSupported(
+                f"the invariant {self.name} says on_violation={self.on_violation!r}; "
+                f"expected {', '.join(ON_VIOLATION)}."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +115,10 @@ class Aggregate(Generic[State, Command, Event]):
             raise NotSupported(
                 f"{where}: decide and evolve must take, and evolve return, one and the same state class."
             )
+        if decide.count == 3 and decide.parameter(2) is not Context:
+            raise NotSupported(
+                f"{where}: decide's third parameter is {_show(decide.parameter(2))}; it must be a Context."
+            )
         _distinct((*commands, *events, *states), where)
         settle = object.__setattr__  # a frozen dataclass derives fields this way
         settle(self, "state_type", states[0])
@@ -114,12 +133,15 @@ class Aggregate(Generic[State, Command, Event]):
         names = [guard.name for guard in self.guards]
         if len(set(names)) != len(names):
             raise NotSupported(f"{where}: two invariants bear one name: {', '.join(names)}.")
-        state = self.initial()
+        state = _tried(self.initial, f"{where}: initial()")
         if type(state) is not self.state_type:
             raise NotSupported(f"{where}: initial() gives {state!r}, which is not a {self.state_type.__name__}.")
-        self.state_check(state)
+        try:
+            self.state_check(state)
+        except InvalidValue as invalid:
+            raise NotSupported(f"{where}: the initial state is out of bounds: {invalid}.") from invalid
         for guard in self.guards:
-            if not guard.holds(state):
+            if not _tried(functools.partial(guard.holds, state), f"{where}: the invariant {guard.name}"):
                 raise NotSupported(f"{where}: the initial state {state!r} breaks the invariant {guard.name}.")
 
     def to(self, id: str, command: Command) -> Message[Command]:  # noqa: A002 - the field's word
@@ -145,7 +167,12 @@ class _Signature:
 
     def __init__(self, function: Callable[..., Any], where: str, counts: tuple[int, ...]) -> None:
         self._where = where
-        parameters = list(inspect.signature(function).parameters)
+        if not (inspect.isfunction(function) or inspect.ismethod(function)):
+            raise NotSupported(f"{where} is {function!r}; write a function, whose annotations can be read.")
+        signature = inspect.signature(function).parameters
+        parameters = list(signature)
+        if any(parameter.kind not in POSITIONAL for parameter in signature.values()):
+            raise NotSupported(f"{where} is called by position: it may have no *, ** or keyword-only parameters.")
         self.count = len(parameters)
         if self.count not in counts:
             raise NotSupported(f"{where} takes {self.count} parameters; expected {' or '.join(map(str, counts))}.")
@@ -156,6 +183,8 @@ class _Signature:
                 f"{where}: {unresolved}. Annotations are read when the aggregate is defined: "
                 "define the types that it uses at the top of a module."
             ) from unresolved
+        except (AttributeError, SyntaxError, TypeError) as unreadable:
+            raise NotSupported(f"{where} has an annotation that cannot be read: {unreadable}.") from unreadable
         missing = [name for name in parameters if name not in hints]
         if missing or "return" not in hints:
             raise NotSupported(f"{where} needs an annotation for {', '.join(missing) or 'what it returns'}.")
@@ -189,13 +218,13 @@ def _distinct(classes: tuple[type[Value], ...], where: str) -> None:
 
 def _checks(classes: tuple[type[Value], ...], where: str) -> dict[type[Value], Check]:
     try:
-        return {cls: validator(cls) for cls in classes if shape_of(cls) is not None}
+        return {cls: validator(cls) for cls in classes}
     except NotSupported as broken:
         raise NotSupported(f"{where}: {broken}") from broken
 
 
 def _invariant(given: Callable[[State], bool] | Invariant[State], where: str) -> Invariant[State]:
-    if isinstance(given, Invariant):
+    if isinstance(given, Invariant) and not callable(given):
         return given
     name = getattr(given, "__name__", "")
     if not REASON.fullmatch(name):
@@ -203,12 +232,16 @@ def _invariant(given: Callable[[State], bool] | Invariant[State], where: str) ->
     return Invariant(name, given)
 
 
+def _tried(function: Callable[[], Result], what: str) -> Result:
+    try:
+        return function()
+    except Exception as fault:
+        raise NotSupported(f"{what} raises {type(fault).__name__}: {fault}. It must give an answer.") from fault
+
+
 def _show(annotation: object) -> str:
-    return getattr(annotation, "__name__", None) or str(annotation)
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)  # `list[X]` is no type, and says X
 
 
 def _names(classes: tuple[type[Value], ...]) -> str:
     return " | ".join(cls.__name__ for cls in classes)
-
-
-__all__ = ["Aggregate", "Command", "Context", "Event", "EventcoreError", "Invariant", "Message", "State", "require"]

@@ -40,7 +40,9 @@ def schemas_topic(app: str) -> str:
 
 
 def key_of(instance_id: str) -> bytes:
-    """The record key of an instance. Raises InvalidValue where the id is empty, too long or not UTF-8."""
+    """The record key of an instance. Raises InvalidValue where the id is no text, empty, too long or not UTF-8."""
+    if type(instance_id) is not str:
+        raise InvalidValue("id", f"an instance id is a str, this is {instance_id!r}")
     try:
         key = instance_id.encode()
     except UnicodeEncodeError as broken:
