@@ -33,8 +33,8 @@ class Refusal(EventcoreError):
 
     def __init__(self, reason: str, message: str = "") -> None:
         super().__init__(f"{reason}: {message}" if message else reason)
-        self.reason = reason
-        self.message = message
+        self.reason = str(reason)  # of a StrEnum member: its value, which is what the log will say
+        self.message = str(message)
 
 
 class CallerError(EventcoreError):

@@ -61,15 +61,15 @@ def take_turn(
     evolve = aggregate.evolve
     checks = aggregate.event_checks
     following = state
-    try:
-        for event in events:
-            check = checks.get(type(event))
-            if check is None:
-                raise WrongUse(f"{aggregate.name}: decide returned {event!r}, which is none of its declared events")
+    for event in events:
+        check = checks.get(type(event))
+        if check is None:
+            raise WrongUse(f"{aggregate.name}: decide returned {event!r}, which is none of its declared events")
+        try:
             check(event)
-            following = evolve(following, event)
-    except InvalidValue as invalid:
-        return Violated(VALID_EVENT, str(invalid))
+        except InvalidValue as invalid:
+            return Violated(VALID_EVENT, str(invalid))
+        following = evolve(following, event)
     if type(following) is not aggregate.state_type:
         raise WrongUse(f"{aggregate.name}: evolve returned {following!r}, not a {aggregate.state_type.__name__}")
     try:
