@@ -41,4 +41,4 @@ class Context(Value):
     @staticmethod
     def at(time: datetime, command_id: UUID) -> Context:
         """The context of a turn at an aware `time`: for tests and scenarios."""
-        return Context(int((time - EPOCH) / timedelta(milliseconds=1)) << COUNTER_BITS, command_id.bytes)
+        return Context((time - EPOCH) // timedelta(milliseconds=1) << COUNTER_BITS, command_id.bytes)
