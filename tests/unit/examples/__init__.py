@@ -1,0 +1,1 @@
+"""Tests of the examples' pure parts: no log, no database, no server."""
