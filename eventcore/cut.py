@@ -17,6 +17,7 @@ from eventcore.errors import DecodeError
 
 CUT_TEXT_MAX = 65_536  # characters; a cut over 2,000 partitions stays far below
 GROUP = re.compile(r"([A-Za-z0-9._-]{1,249})((?:~[0-9]{1,9}-[0-9]{1,19})+)")
+OFFSET_MAX = 2**63 - 1  # of every log that we know; a database would refuse a larger one
 POSITION = re.compile(r"([A-Za-z0-9._-]{1,249})\[([0-9]{1,9})\]@([0-9]{1,19})")
 
 
@@ -35,7 +36,7 @@ class Position(NamedTuple):
         """Read the printed form back. Raises DecodeError for anything else."""
         if (match := POSITION.fullmatch(text)) is None:
             raise DecodeError("position", "", f"{text[:80]!r} is not of the form topic[partition]@offset")
-        return Position(match[1], int(match[2]), int(match[3]))
+        return Position(match[1], int(match[2]), _offset("position", match[3]))
 
     def cut(self) -> Cut:
         """The smallest cut that holds this record."""
@@ -118,7 +119,14 @@ class Cut(Mapping[tuple[str, int], int]):
             if (match := GROUP.fullmatch(group)) is None:
                 raise DecodeError("cut", "", f"{group[:80]!r} is not of the form topic~partition-offset~…")
             for pair in match[2][1:].split("~"):
-                partition, offset = pair.split("-")
-                if offsets.setdefault((match[1], int(partition)), int(offset)) != int(offset):
+                at, offset = pair.split("-")
+                partition, following = int(at), _offset("cut", offset)
+                if offsets.setdefault((match[1], partition), following) != following:
                     raise DecodeError("cut", "", f"{match[1]}[{partition}] stands in it twice")
         return Cut(offsets)
+
+
+def _offset(form: str, digits: str) -> int:
+    if (offset := int(digits)) > OFFSET_MAX:
+        raise DecodeError(form, "", f"the offset {digits} is more than {OFFSET_MAX}")
+    return offset
