@@ -56,7 +56,9 @@ def _kafka(address: str) -> Log:
     prefix = options.pop("prefix", "")
     hosts = parts.netloc.split(",")
     if not all(hosts) or "@" in parts.netloc or parts.path not in {"", "/"} or parts.fragment or options:
-        raise InvalidValue("log", "a Kafka address has the form kafka://host:port,host:port?prefix=NAME and nothing else")
+        raise InvalidValue(
+            "log", "a Kafka address has the form kafka://host:port,host:port?prefix=NAME and nothing else"
+        )
     if importlib.util.find_spec("confluent_kafka") is None:
         raise NotSupported("a log on Kafka needs the client library: pip install 'eventcore-framework[kafka]'")
     from eventcore.log.kafka import KafkaLog  # an optional driver

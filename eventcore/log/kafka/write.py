@@ -66,11 +66,9 @@ class KafkaWriter:
             return
         transaction = self._begun()
         producer, name, partition = self._slots[self._turn].producer, self._names[topic], self._partition
-        receipt = transaction.span(topic, len(records))
-        last = len(records) - 1
+        span = transaction.span(topic, len(records))
         try:
-            for index, record in enumerate(records):
-                hand_over(producer, name, partition, record, receipt if index in {0, last} else None)
+            hand_over(producer, name, partition, records, span.take, None)
         except (KafkaException, SystemError) as raised:
             raise self._finish(raised, f"appending to {topic}[{partition}]") from raised
 
@@ -115,7 +113,7 @@ class KafkaWriter:
         if self._closed:
             raise WrongUse("this writer was closed; own the lane again")
         if self._finished is not None:
-            raise type(self._finished)(*self._finished.args) from self._finished
+            raise self._finished
 
     def _begun(self) -> _Transaction:
         if self._open is None:
@@ -240,11 +238,11 @@ class _Transaction:
         self.spans: list[_Span] = []
         self._began = time.monotonic()
 
-    def span(self, topic: str, count: int) -> Any:
-        """The receipt for the first and the last of `count` records."""
+    def span(self, topic: str, count: int) -> _Span:
+        """Note that `count` records of a topic follow."""
         span = _Span(topic, count)
         self.spans.append(span)
-        return span.take
+        return span
 
     def age_s(self) -> float:
         return time.monotonic() - self._began

@@ -10,18 +10,19 @@ import pytest
 from eventcore.log.kafka import KafkaLog
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Log
+from eventcore.log.sqlite import SqliteLog
 from tests.contracts.log.places import TOPICS, Place, plans
 
 KAFKA = pytest.param("kafka", marks=pytest.mark.server)
 
 
-@pytest.fixture(params=["memory", KAFKA])
+@pytest.fixture(params=["memory", "sqlite", KAFKA])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """An empty log of each kind, with the suite's topics."""
     yield from _place(request)
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "sqlite"])
 def embedded(request: pytest.FixtureRequest) -> Iterator[Place]:
     """A log of each kind that lives in the process of its users."""
     yield from _place(request)
@@ -45,9 +46,15 @@ def _memory(_: pytest.FixtureRequest) -> Callable[[], Log]:
     return lambda: log
 
 
+def _sqlite(request: pytest.FixtureRequest) -> Callable[[], Log]:
+    """A file that only one handle can own: a rival is the handle itself."""
+    log = SqliteLog(str(request.getfixturevalue("tmp_path") / "bank.db"))
+    return lambda: log
+
+
 def _kafka(request: pytest.FixtureRequest) -> Callable[[], Log]:
     bootstrap, prefix = request.getfixturevalue("kafka"), request.getfixturevalue("kafka_prefix")
     return lambda: KafkaLog(bootstrap, prefix)
 
 
-OPENERS = {"memory": _memory, "kafka": _kafka}
+OPENERS = {"memory": _memory, "sqlite": _sqlite, "kafka": _kafka}

@@ -1,0 +1,151 @@
+"""What a log, its writers and its followers share: the file's connections, the catalogue, and who wakes whom."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from eventcore.errors import LogUnavailable, UnknownName, WrongUse
+from eventcore.log.checks import check_partition
+from eventcore.log.port import Record
+from eventcore.log.sqlite.faults import BUSY_S, fault
+from eventcore.log.sqlite.file import Table, connect, open_file, table
+
+T = TypeVar("T")
+Row = tuple[int, int, bytes, bytes | None, bytes | None, bytes | None]
+_pack_headers: Final = msgspec.msgpack.Encoder().encode
+
+
+class Store:
+    """One open file. `writing` is held for the length of each SQL transaction; any thread may call what is here."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.writing = threading.Lock()  # not reentrant: a transaction may be begun by one thread and ended by another
+        self.connection = open_file(path)
+        self.committed = threading.Condition()
+        self.commits = 0  # of this process, changed under `committed`
+        self.closed = False
+        self._reading = threading.Lock()
+        self._reader = connect(path)
+        self._counts: dict[str, int] = {}
+        self._tables: dict[tuple[str, int], Table] = {}
+
+    def table(self, topic: str, partition: int) -> Table:
+        """The statements of a topic partition. Raises UnknownName, InvalidValue, and WrongUse after `close`."""
+        if self.closed:
+            raise WrongUse("this log was closed; open another one")
+        if (known := self._tables.get((topic, partition))) is None:
+            check_partition(topic, partition, self.count(topic))
+            known = self._tables[topic, partition] = table(topic, partition)
+        return known
+
+    def count(self, topic: str) -> int:
+        """The number of partitions. Raises UnknownName."""
+        if topic not in self._counts:
+            self.learn((name, count) for name, count in self.read("SELECT name, partitions FROM topics"))
+        if topic not in self._counts:
+            raise UnknownName("topic", topic, list(self._counts))
+        return self._counts[topic]
+
+    def learn(self, counts: Iterable[tuple[str, int]]) -> None:
+        """Remember the catalogue: topics are never removed."""
+        self._counts = dict(counts)
+
+    def read(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Every row that a statement reads from what is committed."""
+        with self._reading:
+            if self.closed:
+                raise WrongUse("this log was closed; open another one")
+            try:
+                return self._reader.execute(statement, parameters).fetchall()
+            except sqlite3.Error as raised:
+                raise fault(raised, "reading", self.path) from raised
+
+    def begin(self, doing: str) -> None:
+        """Begin an SQL transaction, and hold `writing`. Raises LogUnavailable when others have it for too long."""
+        if not self.writing.acquire(timeout=BUSY_S):
+            raise LogUnavailable(
+                f"{doing} in {self.path}: a transaction of this process has been open for {BUSY_S:.0f} s. Nothing was "
+                "written. Commit or abort it first: a thread that received commands cannot append past itself"
+            )
+        if self.closed:
+            self.writing.release()
+            raise WrongUse("this log was closed; open another one")
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as raised:
+            self.writing.release()
+            raise fault(raised, doing, self.path) from raised
+
+    def commit(self, doing: str) -> None:
+        """Commit what `begin` began, let the next one write, and wake followers."""
+        try:
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as raised:
+            self.roll_back()
+            raise fault(raised, doing, self.path, committing=True) from raised
+        self.writing.release()
+        with self.committed:
+            self.commits += 1
+            self.committed.notify_all()
+
+    def roll_back(self) -> None:
+        """Drop what `begin` began, and let the next one write."""
+        try:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        finally:
+            self.writing.release()
+
+    def transaction(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do some work in a transaction of its own, and return its result once it is durable."""
+        self.begin(doing)
+        try:
+            result = work(self.connection)
+        except sqlite3.Error as raised:
+            self.roll_back()
+            raise fault(raised, doing, self.path) from raised
+        except BaseException:
+            self.roll_back()
+            raise
+        self.commit(doing)
+        return result
+
+    def insert(self, at: Table, records: Sequence[Record]) -> range:
+        """Insert records behind the last one, in the open transaction; return their offsets."""
+        execute = self.connection.execute
+        (last,) = execute(at.end).fetchone()
+        first = 0 if last is None else last + 1
+        if len(records) == 1:
+            execute(at.insert, _row(first, records[0], time.time_ns() // 1_000_000))
+        else:
+            self.connection.executemany(at.insert, _rows(first, records))
+        return range(first, first + len(records))
+
+    def close(self) -> None:
+        """Close the connections, after the transaction that is under way."""
+        self.closed = True
+        with self.committed:
+            self.committed.notify_all()
+        with self.writing, self._reading:
+            self._reader.close()
+            self.connection.close()
+
+
+def _rows(first: int, records: Sequence[Record]) -> list[Row]:
+    now_ms = time.time_ns() // 1_000_000
+    return [
+        (offset, r.time_ms or now_ms, r.key, r.value, r.envelope, _pack_headers(r.headers) if r.headers else None)
+        for offset, r in enumerate(records, first)
+    ]
+
+
+def _row(offset: int, r: Record, now_ms: int) -> Row:
+    headers = _pack_headers(r.headers) if r.headers else None
+    return (offset, r.time_ms or now_ms, r.key, r.value, r.envelope, headers)

@@ -1,0 +1,151 @@
+"""The single writer of one lane (S2, S3)."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from eventcore.errors import EventcoreError, Fenced, WrongUse
+from eventcore.log.checks import check_lane_topic, check_records, lane_reader
+from eventcore.log.port import Record
+from eventcore.log.sqlite.faults import fault
+from eventcore.log.sqlite.store import Store
+from eventcore.topics import Topics
+
+# The position moves only where the term is still this writer's: fencing and position are one statement.
+MOVE: Final = "UPDATE positions SET position = coalesce(?, position) WHERE reader = ? AND topic = ? AND partition = ? AND term = ?"
+
+
+class SqliteWriter:
+    """The single writer of one lane's partition; a `LocalWriter` too. One thread at a time."""
+
+    def __init__(
+        self, store: Store, topics: Topics, partition: int, term: int, release: Callable[[SqliteWriter], None]
+    ) -> None:
+        self._store = store
+        self._topics = topics
+        self._partition = partition
+        self._lane = (lane_reader(topics), topics.commands, partition, term)
+        self._name = f"{lane_reader(topics)}[{partition}]"
+        self._release = release
+        self._using = threading.RLock()  # `own` fences from another thread
+        self._pending: dict[str, list[Record]] = {}
+        self._received = range(0)
+        self._begun = False  # while the SQL transaction is open, this writer holds the file's `writing`
+        self._finished: EventcoreError | None = None
+
+    def append(self, topic: str, records: Sequence[Record]) -> None:
+        """Add records to the open transaction."""
+        check_lane_topic(self._topics, topic)
+        check_records(topic, records)
+        with self._using:
+            self._check_usable()
+            self._store.table(topic, self._partition)
+            if records:
+                self._pending.setdefault(topic, []).extend(records)
+
+    def receive(self, records: Sequence[Record]) -> int:
+        """Append commands to this lane's own commands partition in the open transaction; return the first's offset."""
+        check_records(self._topics.commands, records)
+        with self._using:
+            self._check_usable()
+            commands = self._store.table(self._topics.commands, self._partition)
+            if not self._begun:
+                self._begin(None)
+            try:
+                received = self._store.insert(commands, records)
+            except sqlite3.Error as raised:
+                raise self._fail(raised, "receiving commands of") from raised
+            self._received = range(self._received.start if self._received else received.start, received.stop)
+            return received.start
+
+    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
+        """Make the transaction visible and durable; return the appended records' offsets by topic."""
+        with self._using:
+            self._check_usable()
+            offsets: dict[str, Sequence[int]] = {}
+            if not self._begun:
+                if not self._pending and consumed is None:
+                    return offsets
+                self._begin(consumed)
+            elif consumed is not None:
+                self._move(consumed)
+            if self._received:
+                offsets[self._topics.commands] = self._received
+            store = self._store
+            try:
+                for topic, records in self._pending.items():
+                    offsets[topic] = store.insert(store.table(topic, self._partition), records)
+            except sqlite3.Error as raised:
+                raise self._fail(raised, "committing") from raised
+            self._forget()
+            try:
+                store.commit(f"committing {self._name}")
+            except EventcoreError as failed:
+                self._finished = failed
+                raise
+            return offsets
+
+    def abort(self) -> None:
+        """Drop the open transaction."""
+        with self._using:
+            self._drop()
+
+    def close(self) -> None:
+        """Abort what is open and give the ownership back."""
+        with self._using:
+            self._drop()
+            if self._finished is None:
+                self._finished = WrongUse("this writer was closed; own the lane again")
+        self._release(self)
+
+    def fence(self) -> None:
+        """End this writer because the lane is owned again; what it holds is dropped."""
+        with self._using:
+            self._drop()
+            self._finished = self._finished or self._fenced()
+
+    def _begin(self, consumed: int | None) -> None:
+        self._store.begin(self._name)
+        self._begun = True
+        self._move(consumed)
+
+    def _move(self, consumed: int | None) -> None:
+        """Compare the term, and move the position with it."""
+        try:
+            moved = self._store.connection.execute(MOVE, (consumed, *self._lane)).rowcount
+        except sqlite3.Error as raised:
+            raise self._fail(raised, "writing") from raised
+        if moved == 0:
+            self._drop()
+            self._finished = self._fenced()
+            raise self._finished
+
+    def _drop(self) -> None:
+        """Roll back what is open, and forget what was to be written."""
+        begun = self._begun
+        self._forget()
+        if begun:
+            self._store.roll_back()
+
+    def _forget(self) -> None:
+        self._pending.clear()
+        self._received = range(0)
+        self._begun = False
+
+    def _fail(self, raised: sqlite3.Error, doing: str) -> EventcoreError:
+        self._drop()
+        self._finished = fault(raised, f"{doing} {self._name}", self._store.path)
+        return self._finished
+
+    def _fenced(self) -> Fenced:
+        return Fenced(
+            f"{self._name} in {self._store.path} was owned again after this writer; nothing was written. "
+            "This lane steps down: own it again only if it is still meant to run here"
+        )
+
+    def _check_usable(self) -> None:
+        if self._finished is not None:
+            raise self._finished
