@@ -164,13 +164,17 @@ class Embedded:
     def run_until_idle(self, timeout_s: float = IDLE_S) -> None:
         """Run lanes, relays and projections until there is nothing left to do. Raises TimedOut."""
         deadline = time.monotonic() + timeout_s
-        while self._step_all() or not self._at_rest():
+        while self.step() or not self._at_rest():
             if time.monotonic() > deadline:
                 raise TimedOut(
                     f"the app did not come to rest within {timeout_s:.0f} s: something sends itself messages"
                 )
 
-    def _step_all(self) -> int:
+    def step(self) -> int:
+        """Let each lane, then each relay, then each projection do one batch; return how many records they had.
+
+        A saga takes one step of its way a call: for whoever wants to look between them, as at a cut.
+        """
         return sum(child.step(0.0) for child in self._children())
 
     def _at_rest(self) -> bool:
