@@ -21,6 +21,7 @@ from projections.sqlite_views import MEMORY, SqliteViews
 from projections.views import Views
 
 SCHEMES = ("memory", "postgresql", "sqlite")
+SPELLED = {"postgres": "postgresql", "postgresql+psycopg": "postgresql"}  # as libpq and SQLAlchemy take it
 
 
 def open_views(address: str, tables: Mapping[Projection[Any, Any], sa.Table] | None = None) -> Views:
@@ -30,6 +31,7 @@ def open_views(address: str, tables: Mapping[Projection[Any, Any], sa.Table] | N
     for a malformed address, NotSupported where the adapter's extra is not installed, and what the adapter raises.
     """
     scheme, colon, rest = address.partition(":")
+    scheme = SPELLED.get(scheme, scheme)
     if not colon or scheme not in SCHEMES:
         raise UnknownName("views scheme", scheme if colon else address, [f"{known}:" for known in SCHEMES])
     if scheme == "memory":
@@ -43,7 +45,9 @@ def open_views(address: str, tables: Mapping[Projection[Any, Any], sa.Table] | N
                 f"sqlite:{rest} is not of the form sqlite:PATH, as sqlite:bank.views.db or sqlite:/var/lib/bank.views.db",
             )
         return SqliteViews(rest, tables=tables)
-    return _postgres(address, tables)
+    if not rest.startswith("//"):
+        raise InvalidValue("views", f"{address} is not of the form postgresql://USER@HOST/DATABASE")
+    return _postgres(f"postgresql:{rest}", tables)
 
 
 def default_views_for(log_address: str) -> str:

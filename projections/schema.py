@@ -16,7 +16,7 @@ from eventcore.errors import WrongUse
 HEAD = "0001"
 VERSION_TABLE = "eventcore_alembic_version"
 PLACES = ("eventcore_migrations", "migrations")
-LOCK = 0x65766E74636F7265  # "evntcore": two processes that upgrade one Postgres database at once take turns
+LOCK = 0x65766E74636F7265  # "evntcore": processes that make tables in one Postgres database at once take turns
 
 
 def current(connection: sa.Connection) -> str | None:
@@ -27,16 +27,21 @@ def current(connection: sa.Connection) -> str | None:
     return found
 
 
+def take_turns(connection: sa.Connection) -> None:
+    """Wait until no other process makes tables in this database; held to the end of the transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+
+
 def upgrade(connection: sa.Connection) -> None:
     """Bring the framework's tables to `HEAD` in the connection's transaction. Idempotent.
 
     Raises WrongUse where they are of a version that this code does not know.
     """
-    if current(connection) == HEAD:
-        return
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    take_turns(connection)
     found = current(connection)
+    if found == HEAD:
+        return
     if found is not None and found > HEAD:
         raise WrongUse(newer(found))
     from alembic import command  # slow to import, and needed once in a database's life
