@@ -5,13 +5,13 @@ A saga is compiled to an aggregate here, so that lanes, replay and cuts know one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from eventcore.aggregate import Aggregate, Message
 from eventcore.app.invariant import GlobalInvariant
+from eventcore.avro.canonical import schema_text
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.envelope import ENVELOPE_SCHEMA
 from eventcore.avro.envelope import HEAD as ENVELOPE_HEAD
@@ -38,11 +38,11 @@ class Machine:
 
     def schemas(self) -> dict[str, dict[bytes, str]]:
         """The text of every schema that this machine's records name, by topic and fingerprint."""
-        envelope = {ENVELOPE_HEAD[2:]: json.dumps(ENVELOPE_SCHEMA)}
+        envelope = {ENVELOPE_HEAD[2:]: schema_text(ENVELOPE_SCHEMA)}
         return {
             self.topics.commands: {**self.commands.schemas, **envelope},
             self.topics.events: {**self.events.schemas, **envelope},
-            self.topics.outcomes: {**self.commands.schemas, OUTCOME_HEAD[2:]: json.dumps(OUTCOME_SCHEMA)},
+            self.topics.outcomes: {**self.commands.schemas, OUTCOME_HEAD[2:]: schema_text(OUTCOME_SCHEMA)},
         }
 
 
