@@ -7,9 +7,11 @@ position, with the same client settings.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -23,6 +25,7 @@ from eventcore.log.port import Record, Recorded
 from tests.servers import kafka
 
 COUNT = 50_000
+RING = 2  # with one transactional id the next transaction waits for the markers of the last
 ALONE = 100  # commands sent one at a time, 20 ms apart
 
 
@@ -39,8 +42,12 @@ def pipelined_row(bootstrap: str) -> Row:
     return rates_row("commands on Kafka, 1,000 a transaction", "/s", ours, twin, "≥ 0.25 of the twin (0.40)")
 
 
-def _log(bootstrap: str) -> KafkaLog:
-    return KafkaLog(bootstrap, prefix=f"bench-{uuid.uuid4().hex[:8]}.")
+def _log(bootstrap: str, prefix: str = "") -> KafkaLog:
+    return KafkaLog(bootstrap, prefix=prefix or _prefix())
+
+
+def _prefix() -> str:
+    return f"bench-{uuid.uuid4().hex[:8]}."
 
 
 def _ours(bootstrap: str) -> Taken:
@@ -73,14 +80,14 @@ def _written(bootstrap: str) -> tuple[list[Recorded], list[Recorded]]:
 
 
 def _twin(bootstrap: str, events: list[Recorded], outcomes: list[Recorded]) -> Taken:
-    log = _log(bootstrap)
+    prefix = _prefix()
+    log = _log(bootstrap, prefix)
     try:
         lane_on(log).close()  # makes the topics
         log.append(TOPICS.commands, 0, commands(COUNT))
-        prefix = log.prefix
         consumer = _consumer(bootstrap, prefix + TOPICS.commands)
-        producer = _producer(bootstrap, prefix)
-        taken = timed(COUNT, lambda: _pump(consumer, producer, prefix, events, outcomes))
+        ring = [_producer(bootstrap, f"{prefix}twin.{slot}") for slot in range(RING)]
+        taken = timed(COUNT, lambda: _pump(consumer, ring, prefix, events, outcomes))
         consumer.close()
         return taken
     finally:
@@ -102,11 +109,11 @@ def _consumer(bootstrap: str, topic: str) -> Any:
     return consumer
 
 
-def _producer(bootstrap: str, prefix: str) -> Any:
+def _producer(bootstrap: str, transactional_id: str) -> Any:
     producer: Any = Producer(
         {
             "bootstrap.servers": bootstrap,
-            "transactional.id": f"{prefix}twin",
+            "transactional.id": transactional_id,
             "retry.backoff.ms": 1,
             "linger.ms": 1,
             "queue.buffering.max.messages": 1_000_000,
@@ -116,10 +123,12 @@ def _producer(bootstrap: str, prefix: str) -> Any:
     return producer
 
 
-def _pump(consumer: Any, producer: Any, prefix: str, events: list[Recorded], outcomes: list[Recorded]) -> None:
+def _pump(consumer: Any, ring: list[Any], prefix: str, events: list[Recorded], outcomes: list[Recorded]) -> None:
     share = len(events) / COUNT
     done = 0
-    while done < COUNT:
+    for producer in itertools.cycle(ring):
+        if done >= COUNT:
+            return
         metadata = consumer.consumer_group_metadata()
         messages = [m for m in consumer.consume(BATCH_TURNS_MAX, 1.0) if m.error() is None]
         if not messages:
@@ -144,29 +153,66 @@ def _pump(consumer: Any, producer: Any, prefix: str, events: list[Recorded], out
 
 
 def idle_row(bootstrap: str) -> Row:
-    """One command at a time on a lane with nothing else to do, from its append to its outcome being decided and durable."""
-    took = [_idle(bootstrap) for _ in range(runs())]
-    p50 = statistics.median(one[0] for one in took)
-    p99 = statistics.median(one[1] for one in took)
-    return Row("a command on an idle Kafka lane (p50)", f"{p50:.1f} ms", "-", "-", "about 4 ms", f"p99 {p99:.1f} ms")
+    """One command at a time on a lane with nothing else to do: from its append until its outcome is durable."""
+    ours, twin = [], []
+    for _ in range(runs()):
+        ours.append(_idle(bootstrap))
+        twin.append(_idle_twin(bootstrap))
+    (mine, mine_p99), (raw, raw_p99) = _middle(ours), _middle(twin)
+    note = f"p99 {mine_p99:.1f} ms, twin {raw_p99:.1f}"
+    what = "a command on an idle Kafka lane (p50)"
+    return Row(what, f"{mine:.1f} ms", f"{raw:.1f} ms", f"{mine / raw:.2f}", "at most 1.5 of the twin", note)
+
+
+def _middle(took: list[tuple[float, float]]) -> tuple[float, float]:
+    return statistics.median(p50 for p50, _ in took), statistics.median(p99 for _, p99 in took)
 
 
 def _idle(bootstrap: str) -> tuple[float, float]:
     log = _log(bootstrap)
-    took: list[float] = []
     try:
         runner = lane_on(log)
-        for record in commands(ALONE):
-            time.sleep(0.02)  # the lane is idle when the command comes: that is what is measured
-            took.append(_one(runner, record))
+        latencies = _one_by_one(lambda record: runner.decide([record]))
         runner.close()
+        return latencies
     finally:
         log.close()
-    took.sort()
-    return statistics.median(took) * 1e3, took[int(len(took) * 0.99) - 1] * 1e3
 
 
-def _one(runner: Any, record: Record) -> float:
-    start = time.perf_counter()
-    runner.decide([record])
-    return time.perf_counter() - start
+def _idle_twin(bootstrap: str) -> tuple[float, float]:
+    prefix = _prefix()
+    log = _log(bootstrap, prefix)
+    lane_on(log).close()  # makes the topics
+    log.close()
+    sender: Any = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 0})
+    consumer = _consumer(bootstrap, prefix + TOPICS.commands)
+    ring = itertools.cycle([_producer(bootstrap, f"{prefix}twin.{slot}") for slot in range(RING)])
+
+    def once(record: Record) -> None:
+        sender.produce(prefix + TOPICS.commands, record.value, record.key, 0, headers=[("eventcore", record.envelope)])
+        sender.flush()
+        metadata = consumer.consumer_group_metadata()
+        message = consumer.poll(5.0)
+        producer = next(ring)
+        producer.begin_transaction()
+        producer.produce(prefix + TOPICS.events, record.value, record.key, 0, headers=[("eventcore", record.envelope)])
+        producer.produce(prefix + TOPICS.outcomes, record.value, record.key, 0)
+        position = TopicPartition(prefix + TOPICS.commands, 0, message.offset() + 1)
+        producer.send_offsets_to_transaction([position], metadata, 30)
+        producer.commit_transaction()
+
+    try:
+        return _one_by_one(once)
+    finally:
+        consumer.close()
+
+
+def _one_by_one(once: Callable[[Record], object]) -> tuple[float, float]:
+    """The p50 and p99 in milliseconds of ALONE calls, each after a pause: the lane is idle when the command comes."""
+    took: list[float] = []
+    for record in commands(ALONE):
+        time.sleep(0.02)
+        start = time.perf_counter()
+        once(record)
+        took.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(took), sorted(took)[int(ALONE * 0.99) - 1]
