@@ -1,6 +1,7 @@
 """What users install is what is tested: the wheel's files, and the wheel used in an environment that holds nothing else."""
 
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -122,6 +123,18 @@ def test_the_bare_install_runs_a_small_program_from_a_foreign_folder(environment
     printed = environment.run("python", "-W", "error", "small.py")
     for place in printed.splitlines():
         assert Path(place).is_relative_to(environment.folder), f"{place} is not the installed one"
+
+
+def test_the_bare_install_runs_the_first_program_of_the_readme(environment: Environment) -> None:
+    first = re.search(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert first is not None, "README.md has no program"
+    (environment.elsewhere / "bank.py").write_text(first[1], encoding="utf-8")
+    assert environment.run("python", "-W", "error", "bank.py").splitlines()[:2] == [
+        "accepted",
+        "refused: insufficient_funds",
+    ]
 
 
 def test_the_bare_install_brings_no_driver_and_no_tool(environment: Environment) -> None:
