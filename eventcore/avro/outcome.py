@@ -83,6 +83,16 @@ def write_outcome(outcome: OutcomeRecord) -> bytes:
     return HEAD + FIXED.pack(*msgspec.structs.astuple(outcome)[:8]) + _details.encode(outcome.details)
 
 
+def command_id_in(data: bytes) -> bytes:
+    """The command's id in an outcome that a lane just wrote, at its constant offset."""
+    return data[10:26]
+
+
+def event_count_in(data: bytes) -> int:
+    """The number of events in an outcome that a lane just wrote, at its constant offset."""
+    return data[34] << 8 | data[35]
+
+
 def read_outcome(data: bytes | None) -> OutcomeRecord:
     """Read an outcome. Raises DecodeError for anything else."""
     if data is None or data[:10] != HEAD or len(data) <= DETAILS_AT:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
-from eventcore.avro.outcome import OutcomeRecord, read_outcome
+from eventcore.avro.outcome import OutcomeRecord, command_id_in, event_count_in, read_outcome
 from eventcore.cut import Cut
 from eventcore.errors import OutcomeUnknown, WrongUse
 from eventcore.lane.lane import Batch, Lane
@@ -39,10 +39,15 @@ DECIDE_S = 30.0  # how long a caller waits for a lane that this same thread driv
 
 
 class Answer(NamedTuple):
-    """An outcome, and the offset of its last event; None where it has none."""
+    """The outcome record of a command, and the offset of its last event; None where it has no events."""
 
-    outcome: OutcomeRecord
+    record: bytes
     last_event: int | None
+
+    @property
+    def outcome(self) -> OutcomeRecord:
+        """The record, read: not everybody who decides looks at every outcome, and reading one takes microseconds."""
+        return read_outcome(self.record)
 
 
 class LaneRunner:
@@ -148,7 +153,7 @@ class LaneRunner:
                 raise OutcomeUnknown(f"{self.name}: no outcome within {DECIDE_S:.0f} s; ask again with the same ids")
             batch, offsets = self._step(1.0)
             if batch is not None:
-                found |= {a.outcome.command_id: a for a in _answers(batch, offsets) if a.outcome.command_id in wanted}
+                found |= {at: a for a in _answers(batch, offsets) if (at := command_id_in(a.record)) in wanted}
         return [found[c.envelope[10:26]] for c in commands if c.envelope is not None]
 
     def _step(self, timeout_s: float) -> tuple[Batch | None, Sequence[int]]:
@@ -194,7 +199,9 @@ def _answers(batch: Batch, offsets: Sequence[int]) -> list[Answer]:
     answers: list[Answer] = []
     events = 0
     for record in batch.outcomes:
-        outcome = read_outcome(record.value)
-        events += outcome.count
-        answers.append(Answer(outcome, offsets[events - 1] if outcome.count else None))
+        value = record.value
+        assert value is not None, "a lane's outcomes have values"
+        count = event_count_in(value)
+        events += count
+        answers.append(Answer(value, offsets[events - 1] if count else None))
     return answers

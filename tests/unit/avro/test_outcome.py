@@ -16,6 +16,8 @@ from eventcore.avro.outcome import (
     OUTCOME_SCHEMA,
     Details,
     OutcomeRecord,
+    command_id_in,
+    event_count_in,
     plain_acceptance,
     read_outcome,
     write_details,
@@ -30,6 +32,8 @@ from tests.unit.avro.test_envelope import ROOT, U16, U32, U64
 details: st.SearchStrategy[Details] = values_of(Details)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # of the class that was asked for
 outcomes = st.builds(
     OutcomeRecord,
+    command_id_in,
+    event_count_in,
     command_id=st.binary(min_size=16, max_size=16),
     version=U64,
     count=U16,
@@ -138,3 +142,9 @@ def test_an_outcome_with_one_byte_changed_is_read_or_refused(outcome: OutcomeRec
 def test_the_frozen_file_says_what_the_code_writes() -> None:
     stem = "eventcore/Outcome"
     assert differences(ROOT / "schemas", {stem: own_schemas()[stem]}) == []
+
+
+def test_what_is_read_at_constant_offsets_is_what_reading_the_whole_gives() -> None:
+    record = OutcomeRecord(bytes(range(16)), 7, 300, 1, 2, 3, 4, 5, Details("accepted", repeated=False, command=b"c"))
+    written = write_outcome(record)
+    assert (command_id_in(written), event_count_in(written)) == (record.command_id, record.count)
