@@ -1,5 +1,6 @@
 """The test servers do what tests ask of them: make, commit, read, die and come back."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -75,6 +76,24 @@ def test_an_address_in_the_environment_is_used_as_it_is(
     with servers.kafka() as broker, servers.postgres() as database:
         assert (broker.bootstrap, broker.source) == (kafka, "from EVENTCORE_TEST_KAFKA")
         assert (database.url, database.source) == (postgres, "from EVENTCORE_TEST_POSTGRES")
+
+
+def test_the_program_prints_addresses_for_the_shell_until_it_is_told_to_end(kafka: str, postgres: str) -> None:
+    given = {resolve.KAFKA_VARIABLE: kafka, resolve.POSTGRES_VARIABLE: postgres}
+    program = subprocess.Popen(
+        [sys.executable, "-m", "tests.servers"],
+        cwd=ROOT,
+        env={**os.environ, **given},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    with program.stdout as printed:
+        lines = [printed.readline().strip() for _ in range(4)]
+        assert lines[1:3] == [f"export {name}={value}" for name, value in given.items()]
+        assert lines[3] == f"# make ledger LOG=kafka://{kafka} VIEWS={postgres}"
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(30) == 0
 
 
 def test_an_address_where_nothing_answers_is_an_error_and_not_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
