@@ -126,10 +126,11 @@ class Embedded:
         lane = self._lane(machine, partition)
         answers = lane.decide(records)
         events = machine.topics.events
+        # A refusal was decided at, and a repeat answered from, what the log holds by now; asked for once, not for each.
+        by_now = self._log.end(events, partition) if any(answer.last_event is None for answer in answers) else 0
         outcomes: list[Outcome] = []
         for answer in answers:
-            # A refusal was decided at, and a repeat answered from, what the log holds by now.
-            end = self._log.end(events, partition) if answer.last_event is None else answer.last_event + 1
+            end = by_now if answer.last_event is None else answer.last_event + 1
             outcomes.append(outcome_of(answer.outcome, Cut({(events, partition): end})))
         return outcomes
 
