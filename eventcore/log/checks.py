@@ -90,7 +90,7 @@ def check_start(topic: str, partition: int, start: int, beginning: int, end: int
 
 def check_lane_topic(topics: Topics, topic: str) -> None:
     """Raise WrongUse for a topic that the lane does not write alone; commands come from everybody."""
-    if topic not in topics[1:]:
+    if topic == topics.commands or topic not in topics:
         raise WrongUse(f"this lane's transactions write {', '.join(topics[1:])}, not {topic!r}: everybody writes there")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import NamedTuple
 
 from eventcore.errors import DataError, LogUnavailable
 from eventcore.log.sqlite.faults import BUSY, BUSY_S, fault, primary_code
@@ -31,28 +30,25 @@ CREATE TABLE owner (
 STATEMENTS_KEPT = 1_024  # prepared statements a connection: three a topic partition
 
 
-class Table(NamedTuple):
-    """The statements of one topic partition: texts that are always the same, so that each is prepared once."""
+class Table:
+    """The statements of one topic partition: texts that are always the same, so that each is prepared once.
 
-    create: str
-    insert: str
-    end: str
-    read: str
-    by_time: str
+    Topic names are checked where they are provisioned: none holds a quote.
+    """
 
+    __slots__ = ("by_time", "create", "end", "insert", "next", "read", "valid")
 
-def table(topic: str, partition: int) -> Table:
-    """The statements of a topic partition. Topic names are checked where they are provisioned: none holds a quote."""
-    name = f'"{topic}[{partition}]"'
-    return Table(
-        create=f"""CREATE TABLE {name} (
+    def __init__(self, topic: str, partition: int) -> None:
+        name = f'"{topic}[{partition}]"'
+        self.create = f"""CREATE TABLE {name} (
             "offset" INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL,
-            "key" BLOB NOT NULL, value BLOB, envelope BLOB, headers BLOB)""",
-        insert=f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - checked names
-        end=f'SELECT max("offset") FROM {name}',  # noqa: S608
-        read=f'SELECT * FROM {name} WHERE "offset" >= ? ORDER BY "offset" LIMIT ?',  # noqa: S608
-        by_time=f'SELECT "offset" FROM {name} WHERE time_ms >= ? ORDER BY "offset" LIMIT 1',  # noqa: S608
-    )
+            "key" BLOB NOT NULL, value BLOB, envelope BLOB, headers BLOB)"""
+        self.insert = f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - checked names
+        self.end = f'SELECT max("offset") FROM {name}'  # noqa: S608
+        self.read = f'SELECT * FROM {name} WHERE "offset" >= ? ORDER BY "offset" LIMIT ?'  # noqa: S608
+        self.by_time = f'SELECT "offset" FROM {name} WHERE time_ms >= ? ORDER BY "offset" LIMIT 1'  # noqa: S608
+        self.next = 0  # the next offset, as long as `valid` is the store's `valid`
+        self.valid = -1
 
 
 def connect(path: str) -> sqlite3.Connection:

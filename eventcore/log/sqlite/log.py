@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from eventcore.log.checks import check_counts, check_plans, check_records, check_start, lane_reader
 from eventcore.log.port import Record, TopicPlan
-from eventcore.log.sqlite.file import table
+from eventcore.log.sqlite.file import Table
 from eventcore.log.sqlite.lease import Lease, sign
 from eventcore.log.sqlite.read import SqliteFollower
 from eventcore.log.sqlite.store import Store
@@ -43,7 +43,7 @@ class SqliteLog:
                     row = (plan.name, plan.partitions, plan.cleanup, plan.kept_ms)
                     connection.execute("INSERT INTO topics VALUES (?, ?, ?, ?)", row)
                     for partition in range(plan.partitions):
-                        connection.execute(table(plan.name, partition).create)
+                        connection.execute(Table(plan.name, partition).create)
             return list(existing.items())
 
         self._store.learn(self._store.transaction("provisioning topics", work))

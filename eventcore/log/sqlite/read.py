@@ -55,9 +55,7 @@ class SqliteFollower:
                     raise fault(raised, f"reading {self._topic}", self._store.path) from raised
             if (left := deadline - time.monotonic()) <= 0:
                 return {}
-            with self._store.committed:
-                if self._store.commits == self._seen[0]:
-                    self._store.committed.wait(min(left, OTHERS_S))
+            self._store.wait(self._seen[0], min(left, OTHERS_S))
 
     def close(self) -> None:
         """Give the connection back."""

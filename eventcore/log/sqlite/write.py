@@ -14,8 +14,8 @@ from eventcore.log.sqlite.faults import fault
 from eventcore.log.sqlite.store import Store
 from eventcore.topics import Topics
 
-# The position moves only where the term is still this writer's: fencing and position are one statement.
-MOVE: Final = "UPDATE positions SET position = coalesce(?, position) WHERE reader = ? AND topic = ? AND partition = ? AND term = ?"
+HELD: Final = "SELECT 1 FROM positions WHERE reader = ? AND topic = ? AND partition = ? AND term = ?"
+MOVE: Final = "UPDATE positions SET position = ? WHERE reader = ? AND topic = ? AND partition = ? AND term = ?"
 
 
 class SqliteWriter:
@@ -27,12 +27,14 @@ class SqliteWriter:
         self._store = store
         self._topics = topics
         self._partition = partition
+        self._tables = {topic: store.table(topic, partition) for topic in topics}
         self._lane = (lane_reader(topics), topics.commands, partition, term)
         self._name = f"{lane_reader(topics)}[{partition}]"
         self._release = release
         self._using = threading.RLock()  # `own` fences from another thread
         self._pending: dict[str, list[Record]] = {}
         self._received = range(0)
+        self._valid = -1  # the term was ours when the store's `valid` was this
         self._begun = False  # while the SQL transaction is open, this writer holds the file's `writing`
         self._finished: EventcoreError | None = None
 
@@ -42,7 +44,6 @@ class SqliteWriter:
         check_records(topic, records)
         with self._using:
             self._check_usable()
-            self._store.table(topic, self._partition)
             if records:
                 self._pending.setdefault(topic, []).extend(records)
 
@@ -51,11 +52,10 @@ class SqliteWriter:
         check_records(self._topics.commands, records)
         with self._using:
             self._check_usable()
-            commands = self._store.table(self._topics.commands, self._partition)
             if not self._begun:
-                self._begin(None)
+                self._begin()
             try:
-                received = self._store.insert(commands, records)
+                received = self._store.insert(self._tables[self._topics.commands], records)
             except sqlite3.Error as raised:
                 raise self._fail(raised, "receiving commands of") from raised
             self._received = range(self._received.start if self._received else received.start, received.stop)
@@ -69,15 +69,15 @@ class SqliteWriter:
             if not self._begun:
                 if not self._pending and consumed is None:
                     return offsets
-                self._begin(consumed)
-            elif consumed is not None:
-                self._move(consumed)
+                self._begin()
             if self._received:
                 offsets[self._topics.commands] = self._received
             store = self._store
             try:
+                if consumed is not None:
+                    store.connection.execute(MOVE, (consumed, *self._lane))
                 for topic, records in self._pending.items():
-                    offsets[topic] = store.insert(store.table(topic, self._partition), records)
+                    offsets[topic] = store.insert(self._tables[topic], records)
             except sqlite3.Error as raised:
                 raise self._fail(raised, "committing") from raised
             self._forget()
@@ -107,21 +107,22 @@ class SqliteWriter:
             self._drop()
             self._finished = self._finished or self._fenced()
 
-    def _begin(self, consumed: int | None) -> None:
-        self._store.begin(self._name)
+    def _begin(self) -> None:
+        """Begin the SQL transaction, and compare the term if it may have changed."""
+        store = self._store
+        store.begin(self._name)
         self._begun = True
-        self._move(consumed)
-
-    def _move(self, consumed: int | None) -> None:
-        """Compare the term, and move the position with it."""
+        if self._valid == store.valid:
+            return
         try:
-            moved = self._store.connection.execute(MOVE, (consumed, *self._lane)).rowcount
+            held = store.connection.execute(HELD, self._lane).fetchone()
         except sqlite3.Error as raised:
             raise self._fail(raised, "writing") from raised
-        if moved == 0:
+        if held is None:
             self._drop()
             self._finished = self._fenced()
             raise self._finished
+        self._valid = store.valid
 
     def _drop(self) -> None:
         """Roll back what is open, and forget what was to be written."""
