@@ -10,11 +10,8 @@ from types import MappingProxyType
 
 from eventcore.avro.codec import Codec, codec_for
 from eventcore.avro.framing import HEAD_BYTES, split
-from eventcore.avro.limits import BODY_BYTES_MAX
-from eventcore.errors import DecodeError, InvalidValue, NotSupported, UnknownSchema
+from eventcore.errors import InvalidValue, NotSupported, UnknownSchema
 from eventcore.value import Value
-
-RECORD_BYTES_MAX = HEAD_BYTES + BODY_BYTES_MAX
 
 
 class Catalogue:
@@ -59,31 +56,21 @@ def _encoder(codecs: tuple[Codec[Value], ...]) -> Callable[[Value], bytes]:
 
     def encode(value: Value) -> bytes:
         try:
-            write = writers[type(value)]
-        except KeyError:
+            return writers[type(value)](value)
+        except KeyError:  # of the dict: a writer raises InvalidValue only
             known = ", ".join(sorted(cls.__name__ for cls in writers)) or "none"
             raise InvalidValue(type(value).__name__, f"not in this topic's catalogue, which holds: {known}") from None
-        record = write(value)
-        if len(record) > RECORD_BYTES_MAX:
-            size = len(record) - HEAD_BYTES
-            raise InvalidValue(type(value).__name__, f"its body of {size} bytes is larger than {BODY_BYTES_MAX}")
-        return record
 
     return encode
 
 
 def _decoder(codecs: tuple[Codec[Value], ...]) -> Callable[[bytes], Value]:
     readers = {codec.head: codec.decode for codec in codecs}
-    names = {codec.head: codec.name for codec in codecs}
 
     def decode(record: bytes) -> Value:
         try:
-            read = readers[record[:HEAD_BYTES]]
-        except KeyError:
+            return readers[record[:HEAD_BYTES]](record, HEAD_BYTES)
+        except KeyError:  # of the dict: a reader raises DecodeError only
             raise UnknownSchema(split(record)[0]) from None
-        if len(record) > RECORD_BYTES_MAX:
-            size = len(record) - HEAD_BYTES
-            raise DecodeError(names[record[:HEAD_BYTES]], "", f"a body of {size} bytes is larger than {BODY_BYTES_MAX}")
-        return read(record, HEAD_BYTES)
 
     return decode

@@ -15,12 +15,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from eventcore.avro import scalars
+from eventcore.avro import times
 from eventcore.avro.derive import bytes_min
-from eventcore.avro.limits import ITEMS_MAX
+from eventcore.avro.framing import HEAD_BYTES
+from eventcore.avro.limits import BODY_BYTES_MAX, ITEMS_MAX
 from eventcore.avro.reference import read_exactly
-from eventcore.avro.source import Source, constraint
+from eventcore.avro.scalars import UUID_PREFIX, numbers, unpack_uuid
+from eventcore.avro.source import Source, constraint, is_small
 from eventcore.avro.varint import ZIGZAG, Unusual, read_long
+from eventcore.errors import DecodeError
 from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
@@ -53,6 +56,9 @@ def decoder_source(cls: type[Value], schema: str) -> Source:
     def exactly(data: bytes, start: int) -> Value:
         return read_exactly(cls, schema, data, start)
 
+    def large(size: int) -> DecodeError:
+        return DecodeError(schema, "", f"a body of {size} bytes is larger than {BODY_BYTES_MAX}")
+
     source = Source(
         Z=ZIGZAG,
         r=read_long,
@@ -60,12 +66,17 @@ def decoder_source(cls: type[Value], schema: str) -> Source:
         rl=_read_length,
         ud=struct.Struct("<d").unpack_from,
         exactly=exactly,
+        large=large,
         Map=Map,
+        fb=int.from_bytes,
+        Unseen=(KeyError, struct.error),
     )
     readers: dict[type[Value], str] = {}
     body = _Body(source, readers)
     made = body.record(cls, 2)
     source.add(0, "def decode(d, start=0):")
+    if not is_small(cls):
+        source.add(1, f"if len(d) > {HEAD_BYTES + BODY_BYTES_MAX}: raise large(len(d) - start)")
     source.add(1, "p = start", "try:")
     source.lines += body.lines
     source.add(2, "if p == len(d):", f"    return {made}")
@@ -132,15 +143,17 @@ class _Body:
             case Bytes():
                 self._sized(f"{x} = d[p:n]", indent)
             case Number(precision, scale):
-                self._call(scalars.number_reader(precision, scale), "number", x, indent)
+                self._number(precision, scale, x, indent)
             case Instant():
-                self._call(scalars.read_instant, "instant", x, indent)
+                self._instant(x, indent)
             case Day():
-                self._call(scalars.read_day, "day", x, indent)
+                self._call(times.day_reader(), "day", x, indent)
             case Duration():
-                self._call(scalars.read_duration, "duration", x, indent)
+                self._call(times.read_duration, "duration", x, indent)
             case Ident():
-                self._call(scalars.read_ident, "ident", x, indent)
+                prefix, unpack = self.source.bind(UUID_PREFIX), self.source.bind(unpack_uuid, "unpack")
+                self.add(indent, "if d[p] != 72: raise Unusual", "n = p + 37")
+                self.add(indent, f"{x} = {unpack}({prefix} + d[p + 1 : n])", "p = n")
             case Choice(_, _, members):
                 table = {index << 1: member for index, member in enumerate(members[:64])}
                 self.add(indent, f"{x} = {self.source.bind(table, 'members')}[d[p]]", "p += 1")
@@ -185,6 +198,35 @@ class _Body:
     def _sized(self, take: str, indent: int) -> None:
         self._length(indent)
         self.add(indent, "n += p", take, "p = n")
+
+    def _number(self, precision: int, scale: int, x: str, indent: int) -> None:
+        parts = numbers(precision, scale)
+        limit, multiply, unit = (self.source.bind(part, name) for part, name in zip(parts, parts._fields, strict=True))
+        self.add(
+            indent,
+            "b = d[p]",
+            "p += 1",
+            "n = p + (b >> 1)",
+            f'{x} = fb(d[p:n], "big", signed=True)',
+            f"if not -{limit} < {x} < {limit} or b & 129 or not b: raise Unusual",
+            f"{x} = {multiply}({x}, {unit})",
+            "p = n",
+        )
+
+    def _instant(self, x: str, indent: int) -> None:
+        parts = times.instants()
+        halves, high, middle, low, read = (
+            self.source.bind(part, name) for part, name in zip(parts, parts._fields, strict=True)
+        )
+        self.add(
+            indent,
+            "try:",
+            f"    b, c, n = {halves}(d, p)",
+            f"    {x} = {high}[n] + {middle}[c] + {low}[b]",
+            "    p += 8",
+            "except Unseen:",
+            f"    {x}, p = {read}(d, p)",
+        )
 
     def _call(self, read: Callable[[bytes, int], tuple[object, int]], stem: str, x: str, indent: int) -> None:
         self.add(indent, f"{x}, p = {self.source.bind(read, stem)}(d, p)")

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from eventcore.avro.canonical import Json
-from eventcore.avro.scalars import EPOCH, EPOCH_ORDINAL
+from eventcore.avro.times import EPOCH, EPOCH_ORDINAL
 from eventcore.shape import DIGITS_MAX
 
 Convert = Callable[[Any], object]  # raises ValueError or OverflowError where a value of the base type has no meaning

@@ -18,7 +18,8 @@ from uuid import UUID
 
 from eventcore.avro.cursor import Cursor
 from eventcore.avro.derive import bytes_min
-from eventcore.avro.scalars import EPOCH, EPOCH_ORDINAL, MICROSECOND, UUID_CHARS
+from eventcore.avro.scalars import UUID_CHARS, decimal_bytes_max
+from eventcore.avro.times import EPOCH, EPOCH_ORDINAL, MICROSECOND
 from eventcore.shape import (
     Bool,
     Bytes,
@@ -131,7 +132,7 @@ def _leaf(shape: Shape, cursor: Cursor, path: str) -> object:
 
 
 def _number(precision: int, scale: int, cursor: Cursor, path: str) -> Decimal:
-    size, size_max = cursor.long(path), (10**precision).bit_length() // 8 + 1
+    size, size_max = cursor.long(path), decimal_bytes_max(precision)
     if not 0 < size <= size_max:
         raise cursor.broken(path, f"a decimal of {precision} digits has 1 to {size_max} bytes, not {size}")
     units = int.from_bytes(cursor.take(size, path), "big", signed=True)

@@ -1,31 +1,35 @@
-"""The Avro forms of decimals, times and ids: one pair of functions a kind, or a maker of one where digits matter.
+"""The Avro forms of decimals and ids, fast.
 
-Writers return bytes and raise where a value cannot be written; readers take (bytes, place) and return (value, place
-after it), raising Unusual, IndexError or ValueError where the generated reader must hand over to the exact one.
+A decimal's digits are most quickly had as text (225 ns; by `scaleb` and `quantize` 400); a UUID's text by msgspec, which
+writes and reads it at C speed (105 and 150 ns; `str(x)` 660, `UUID(text)` 1,030).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from eventcore.avro.varint import SHORT, SHORT_MAX, Unusual, read_long, write_long
-from eventcore.shape import LONG_MIN
+from eventcore.avro.varint import SHORT, SHORT_MAX, Unusual, write_long
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-MICROSECOND = timedelta(microseconds=1)
 UUID_CHARS = 36
-UUID_PREFIX = b"\xd9\x24"  # MessagePack's "a string of 36 bytes": msgspec writes and reads ids at C speed in that form
+UUID_PREFIX = b"\xd9\x24"  # what MessagePack begins a string of 36 bytes with
 
-Read = Callable[[bytes, int], "tuple[object, int]"]
+pack_uuid = msgspec.msgpack.Encoder(uuid_format="canonical").encode
+unpack_uuid = msgspec.msgpack.Decoder(UUID).decode
 
-_pack_uuid = msgspec.msgpack.Encoder(uuid_format="canonical").encode
-_unpack_uuid = msgspec.msgpack.Decoder(UUID).decode
+
+def exact_context(precision: int) -> Context:
+    """A decimal context that raises where a result would have more than `precision` digits."""
+    return Context(prec=precision, traps=[Inexact, InvalidOperation, Overflow])
+
+
+def decimal_bytes_max(precision: int) -> int:
+    """The most bytes that a decimal of so many digits takes, its length not counted."""
+    return int(10**precision).bit_length() // 8 + 1
 
 
 def number_writer(precision: int, scale: int) -> Callable[[Decimal], bytes]:
@@ -33,80 +37,33 @@ def number_writer(precision: int, scale: int) -> Callable[[Decimal], bytes]:
 
     The length is `bit_length // 8 + 1`, as fastavro writes it: -128 takes two bytes.
     """
-    exact = Context(prec=precision, traps=[Inexact, InvalidOperation, Overflow])
-    one = Decimal(1)
+    limit, exact, one, point = 10**precision, exact_context(precision), Decimal(1), -scale - 1
+
+    def units(x: Decimal) -> int:
+        return int(x.scaleb(scale, exact).quantize(one, None, exact))
 
     def write(x: Decimal) -> bytes:
-        n = int(x.scaleb(scale, exact).quantize(one, None, exact))
-        size = n.bit_length() // 8 + 1
+        text = str(x)
+        try:  # exactly `scale` digits after the point, no exponent: the digits are the units
+            n = int(text.replace(".", "")) if text[point] == "." else units(x)
+        except (IndexError, ValueError):
+            n = units(x)
+        if not -limit < n < limit:
+            raise Unusual
+        size = (n.bit_length() >> 3) + 1
         return (SHORT[size] if size <= SHORT_MAX else write_long(size)) + n.to_bytes(size, "big", signed=True)
 
     return write
 
 
-def number_reader(precision: int, scale: int) -> Read:
-    """The reader of what `number_writer` writes; refuses more digits than `precision`."""
-    limit = 10**precision
-    size_max = limit.bit_length() // 8 + 1
-    multiply = Context(prec=precision, traps=[Inexact, InvalidOperation, Overflow]).multiply
-    unit = Decimal(1).scaleb(-scale)
+class Numbers(NamedTuple):
+    """What a generated reader needs for a decimal: `multiply(n, unit)` of units -limit < n < limit."""
 
-    def read(d: bytes, p: int) -> tuple[object, int]:
-        size, p = read_long(d, p)
-        if not 0 < size <= size_max:
-            raise Unusual
-        q = p + size
-        n = int.from_bytes(d[p:q], "big", signed=True)
-        if not -limit < n < limit:
-            raise Unusual
-        return multiply(Decimal(n), unit), q
-
-    return read
+    limit: int
+    multiply: Callable[[int, Decimal], Decimal]
+    unit: Decimal
 
 
-def write_instant(x: datetime) -> bytes:
-    """Microseconds since 1970 in UTC. Raises TypeError for a naive datetime."""
-    since = x - EPOCH
-    return write_long((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
-
-
-def read_instant(d: bytes, p: int) -> tuple[object, int]:
-    """The datetime in UTC of a count of microseconds."""
-    n, p = read_long(d, p)
-    return EPOCH + MICROSECOND * n, p
-
-
-def write_day(x: date) -> bytes:
-    """Days since 1970-01-01."""
-    return write_long(x.toordinal() - EPOCH_ORDINAL)
-
-
-def read_day(d: bytes, p: int) -> tuple[object, int]:
-    """The date of a count of days."""
-    n, p = read_long(d, p)
-    return date.fromordinal(n + EPOCH_ORDINAL), p
-
-
-def write_duration(x: timedelta) -> bytes:
-    """Microseconds, of either sign."""
-    return write_long((x.days * 86_400 + x.seconds) * 1_000_000 + x.microseconds)
-
-
-def read_duration(d: bytes, p: int) -> tuple[object, int]:
-    """The timedelta of a count of microseconds."""
-    n, p = read_long(d, p)
-    if n == LONG_MIN:
-        raise Unusual
-    return MICROSECOND * n, p
-
-
-def write_ident(x: UUID) -> bytes:
-    """The 36 lower-case characters of RFC 4122, and their length."""
-    return b"H" + _pack_uuid(x)[2:]
-
-
-def read_ident(d: bytes, p: int) -> tuple[object, int]:
-    """The UUID of 36 characters."""
-    if d[p] != UUID_CHARS << 1:
-        raise Unusual
-    return _unpack_uuid(UUID_PREFIX + d[p + 1 : p + 37]), p + 37
+def numbers(precision: int, scale: int) -> Numbers:
+    """The parts of a reader of what `number_writer` writes."""
+    return Numbers(10**precision, exact_context(precision).multiply, Decimal(1).scaleb(-scale))

@@ -8,7 +8,22 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from eventcore.shape import Bytes, Float, Int, Many, MapOf, Number, SetOf, Shape, Str
+from eventcore.shape import (
+    Bytes,
+    Float,
+    Int,
+    Many,
+    MapOf,
+    Maybe,
+    Number,
+    OneOf,
+    Record,
+    SetOf,
+    Shape,
+    Str,
+    shape_of,
+)
+from eventcore.value import Value
 
 
 class Source:
@@ -38,6 +53,25 @@ class Source:
         """Compile and execute the module; its names afterwards."""
         exec(compile("\n".join(self.lines), f"<{title}>", "exec"), self.names)  # noqa: S102 - made here from definitions
         return self.names
+
+
+def is_small(cls: type[Value]) -> bool:
+    """Whether no value of this class can come near the limit of a body, so that it need not be tested."""
+    return all(_is_small(field.shape) for field in shape_of(cls))
+
+
+def _is_small(shape: Shape) -> bool:
+    match shape:
+        case Str() | Bytes() | Many() | SetOf() | MapOf():
+            return False
+        case Maybe(of):
+            return _is_small(of)
+        case Record(cls):
+            return is_small(cls)
+        case OneOf(classes):
+            return all(is_small(cls) for cls in classes)
+        case _:
+            return True
 
 
 def constraint(shape: Shape, x: str, source: Source) -> str | None:

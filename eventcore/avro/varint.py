@@ -50,13 +50,27 @@ def read_long(d: bytes, p: int) -> tuple[int, int]:
 
     Raises IndexError where the bytes end within it, Unusual where it has more than ten bytes or 64 bits.
     """
-    z = shift = 0
-    for q in range(p, p + BYTES_MAX):
+    b = d[p]
+    if b < 128:
+        return ZIGZAG[b], p + 1
+    if (c := d[p + 1]) < 128:
+        return ZIGZAG[b + (c << 7)], p + 2
+    z = b + (c << 7) - 0x4080  # every byte that says "more" has brought its high bit
+    if (b := d[p + 2]) < 128:
+        z += b << 14
+        return z >> 1 ^ -(z & 1), p + 3
+    if (c := d[p + 3]) < 128:
+        z += (b << 14) + (c << 21) - 0x200000
+        return z >> 1 ^ -(z & 1), p + 4
+    z += (b << 14) + (c << 21) - 0x10200000
+    shift = 28
+    for q in range(p + 4, p + BYTES_MAX):
         b = d[q]
-        z |= (b & 127) << shift
         if b < 128:
+            z += b << shift
             if z >> 64:
                 break
             return z >> 1 ^ -(z & 1), q + 1
+        z += (b & 127) << shift
         shift += 7
     raise Unusual("an integer of more than 64 bits")

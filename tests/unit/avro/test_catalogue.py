@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar
 import pytest
 from msgspec import Meta
 
-from eventcore.avro import catalogue as module
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.codec import codec_for
 from eventcore.avro.framing import frame, split
+from eventcore.avro.limits import BODY_BYTES_MAX
 from eventcore.errors import DecodeError, InvalidValue, NotSupported, UnknownFraming, UnknownSchema
 from eventcore.value import Value
 from tests.strategies import make_class
@@ -98,15 +98,14 @@ def test_a_value_that_could_not_be_read_back_is_not_written() -> None:
         EVENTS.encode(Deposited(0))
 
 
-def test_a_body_above_the_limit_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECORD_BYTES_MAX", 10 + 100)
-    monkeypatch.setattr(module, "BODY_BYTES_MAX", 100)
-    small = Catalogue([Noted], "bank.accounts")
-    assert small.decode(small.encode(Noted("a" * 98))) == Noted("a" * 98)
-    with pytest.raises(InvalidValue, match="its body of 101 bytes is larger than 100"):
-        small.encode(Noted("a" * 99))
-    with pytest.raises(DecodeError, match="a body of 101 bytes is larger than 100"):
-        small.decode(codec_for(Noted, "bank.accounts").write(Noted("a" * 99)))
+def test_a_body_above_the_limit_is_neither_written_nor_read() -> None:
+    longest = BODY_BYTES_MAX - 4  # its length takes four bytes
+    record = EVENTS.encode(Noted("a" * longest))
+    assert EVENTS.decode(record) == Noted("a" * longest)
+    with pytest.raises(InvalidValue, match="Noted: cannot be written: its 16777227 bytes are more than 16777216"):
+        EVENTS.encode(Noted("a" * (longest + 1)))
+    with pytest.raises(DecodeError, match="Noted: a body of 16777217 bytes is larger than 16777216"):
+        EVENTS.decode(record + b"a")
 
 
 def test_two_classes_of_one_name_are_refused() -> None:
