@@ -32,8 +32,6 @@ from tests.unit.avro.test_envelope import ROOT, U16, U32, U64
 details: st.SearchStrategy[Details] = values_of(Details)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # of the class that was asked for
 outcomes = st.builds(
     OutcomeRecord,
-    command_id_in,
-    event_count_in,
     command_id=st.binary(min_size=16, max_size=16),
     version=U64,
     count=U16,
