@@ -57,7 +57,10 @@ class KafkaFollower:
                 messages = self._messages(most, min(SLICE_S, max(deadline - time.monotonic(), 0.0)))
                 if messages:
                     self._away.seen = False
-                    return self._take(messages)
+                    before = dict(self._positions)
+                    found = self._take(messages)
+                    if found or self._positions != before:
+                        return found
                 if time.monotonic() >= deadline:
                     self._raise_if_away()
                     return {}

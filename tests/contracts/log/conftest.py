@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from eventcore.log.kafka import KafkaLog
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Log
 from eventcore.log.sqlite import SqliteLog
-from tests.contracts.log.places import TOPICS, Place, plans
+from tests.contracts.log.places import TOPICS, Fresh, Place, plans
 
 KAFKA = pytest.param("kafka", marks=pytest.mark.server)
 
@@ -58,3 +59,31 @@ def _kafka(request: pytest.FixtureRequest) -> Callable[[], Log]:
 
 
 OPENERS = {"memory": _memory, "sqlite": _sqlite, "kafka": _kafka}
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def fresh_embedded(request: pytest.FixtureRequest) -> Fresh:
+    """Opens one empty log after another."""
+    numbers = itertools.count()
+
+    def fresh() -> tuple[Log, Callable[[], Log]]:
+        log = MemoryLog() if request.param == "memory" else SqliteLog(str(tmp_path / f"{next(numbers)}.db"))
+        log.provision(plans(TOPICS))
+        return log, lambda: log
+
+    tmp_path = request.getfixturevalue("tmp_path")
+    return fresh
+
+
+@pytest.fixture
+def fresh_kafka(kafka: str, kafka_prefix: str) -> Fresh:
+    """Opens one empty log after another, each with topics of its own."""
+    numbers = itertools.count()
+
+    def fresh() -> tuple[Log, Callable[[], Log]]:
+        prefix = f"{kafka_prefix}{next(numbers)}."
+        log = KafkaLog(kafka, prefix)
+        log.provision(plans(TOPICS))
+        return log, lambda: KafkaLog(kafka, prefix)
+
+    return fresh

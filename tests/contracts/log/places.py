@@ -13,6 +13,7 @@ TOPICS = Topics.of("bank", "account")
 LANE_READER = "bank.account"
 PARTITIONS = 2
 POLL_S = 10.0  # no test waits this long unless a log has lost something
+Fresh = Callable[[], tuple[Log, Callable[[], Log]]]  # an empty log, and how a rival's handle of it is opened
 
 
 class Place(NamedTuple):
