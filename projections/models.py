@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
@@ -44,7 +45,7 @@ class Model(Generic[Row]):
     store: Callable[[Row], Stored]
     load: Callable[[Stored], Row]
     store_key: Callable[[Key], Stored]
-    stored_key_of: Callable[[Stored], Stored]
+    stored_key_of: Callable[[Stored], Any]
 
 
 def model_of(projection: Projection[Row, Any], bound: sa.Table | None, form_of: Callable[[Shape], Form]) -> Model[Row]:
@@ -67,7 +68,7 @@ def model_of(projection: Projection[Row, Any], bound: sa.Table | None, form_of: 
         store=_generated("row", [f"row.{name}" for name in names], [form.store for form in forms]),
         load=_loader(projection.row, names, forms),
         store_key=_key_storer(key_forms),
-        stored_key_of=lambda stored: tuple(stored[i] for i in at),
+        stored_key_of=itemgetter(*at),
     )
 
 

@@ -51,7 +51,7 @@ from projections.views import (
 Row = TypeVar("Row", bound=Value)
 
 UNNEST_ROWS_MAX = 1_000  # more rows than this go through COPY; the two are equal at about this number
-ITERATED = 1_000  # rows fetched at a time
+FETCH = b"FETCH 1000 FROM eventcore_rows"
 
 
 class PostgresViews:
@@ -179,15 +179,15 @@ class PostgresViews:
             raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             stack.callback(_end, raw)
             cut = _cut(raw, projection.name)
-            cursor = raw.cursor("eventcore_rows", binary=True)
-            cursor.itersize = ITERATED
-            cursor.execute(statements.every)
+            raw.execute(b"DECLARE eventcore_rows NO SCROLL CURSOR FOR " + statements.every)
             kept = stack.pop_all()
-        return Rows(cut, map(statements.model.load, self._iterated(cursor)), kept.close)
+        return Rows(cut, map(statements.model.load, self._fetched(raw)), kept.close)
 
-    def _iterated(self, cursor: psycopg.ServerCursor[tuple[Any, ...]]) -> Iterator[Stored]:
+    def _fetched(self, raw: Connection) -> Iterator[Stored]:
         with self._pool.translated():
-            yield from cursor
+            cursor = _binary(raw)
+            while some := cursor.execute(FETCH).fetchall():
+                yield from some
 
     def position(self, projection: Projection[Any, Any]) -> Cut:
         """How far a projection has come."""
