@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from tests import servers
@@ -19,6 +20,10 @@ from tests import servers
 SERVER_FIXTURES = {"kafka", "kafka_prefix", "postgres", "postgres_url", "own_kafka", "own_postgres"}
 RUN = uuid.uuid4().hex[:8]  # names made by this run differ from those of others on the same server
 _numbers = itertools.count(1)
+
+# No deadline: how long one example takes says more about the machine than about the code. A failure prints how to repeat it.
+settings.register_profile("eventcore", deadline=None, print_blob=True)
+settings.load_profile("eventcore")
 
 USED = pytest.StashKey[dict[str, str]]()
 
