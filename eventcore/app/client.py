@@ -34,12 +34,18 @@ POLL_S = 0.1  # how long one waiter polls for all before it looks whether it is 
 
 @dataclass
 class _Partition:
-    """One followed partition of outcomes, and what was found for whoever waits."""
+    """One followed partition of outcomes, and what was found for whoever waits.
+
+    `end` is an end of the events, asked for when `finds` was what stands beside it: it holds the events of every outcome
+    that had been found by then. So a batch of outcomes costs one question, not one each.
+    """
 
     follower: Follower
     lock: threading.Lock = field(default_factory=threading.Lock)
     waiting: set[bytes] = field(default_factory=set)
     found: dict[bytes, OutcomeRecord] = field(default_factory=dict)
+    finds: int = 0
+    end: tuple[int, int] = (-1, 0)
 
 
 class Client:
@@ -134,12 +140,15 @@ class Client:
                         waited.lock.release()
         finally:
             waited.waiting.discard(command_id)
-        return outcome_of(waited.found.pop(command_id), self._cut(machine, partition))
+        return outcome_of(waited.found.pop(command_id), self._cut(machine, partition, waited))
 
-    def _cut(self, machine: Machine, partition: int) -> Cut:
+    def _cut(self, machine: Machine, partition: int, waited: _Partition) -> Cut:
         """A cut that holds the events of an outcome just seen: the end of the events that were written with it."""
         events = machine.topics.events
-        return Cut({(events, partition): self._log.end(events, partition)})
+        finds, end = waited.finds, waited.end
+        if end[0] != finds:
+            waited.end = end = (finds, self._log.end(events, partition))
+        return Cut({(events, partition): end[1]})
 
     def close(self) -> None:
         """Stop following; the log stays open, it was given."""
@@ -150,7 +159,9 @@ class Client:
 
 
 def _poll(waited: _Partition, partition: int) -> None:
-    for record in waited.follower.poll(IN_FLIGHT_MAX, POLL_S).get(partition, ()):
+    records = waited.follower.poll(IN_FLIGHT_MAX, POLL_S).get(partition, ())
+    waited.finds += bool(records)  # before anything is found: an end that was asked for earlier may not hold its events
+    for record in records:
         try:
             outcome = read_outcome(record.value)
         except DataError:
