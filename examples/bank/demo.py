@@ -34,7 +34,7 @@ def main() -> int:
         read_model(bank)
         print("\nAt the end, with no transfer open:")
         conserved &= audit(bank)
-    print(f"\nAsk it yourself:\n  eventcore --app examples.bank.app:app --log {address} replay account alice")
+    print(f"\nAsk it yourself:\n  .venv/bin/eventcore --app examples.bank.app:app --log {address} replay account alice")
     return 0 if conserved else 1
 
 

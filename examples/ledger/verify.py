@@ -74,12 +74,13 @@ class Report:
     def lines(self) -> Iterator[str]:
         """The report, for people."""
         yield f"{self.days_met:,} account-days met within {TOLERANCE} CZK"
-        yield f"{self.negative_turns:,} negative running balances in {self.negative_accounts:,} accounts"
+        printed = "" if self.accounts_backdated or self.problems else " (as the bank printed them)"
+        yield f"{self.negative_turns:,} negative running balances in {self.negative_accounts:,} accounts{printed}"
         yield f"{self.days_ending_below_zero:,} account-days ending below zero"
         if self.accounts_backdated:
             yield (
-                f"{self.accounts_backdated:,} accounts had turns booked after a later day: their balances in the order of "
-                "booking, and how many were negative, are not compared with the bank's"
+                f"{self.accounts_backdated:,} accounts had turns booked after a later day: their running balances, and how "
+                "many were negative, follow the order of booking and are not compared with the bank's"
             )
         for problem in self.problems[:SHOWN_MAX]:
             yield f"WRONG: {problem}"
@@ -107,7 +108,7 @@ def url_of(views: str) -> str:
     scheme, _, rest = views.partition(":")
     if scheme == "sqlite":
         return f"sqlite:///file:{Path(rest).resolve()}?mode=ro&uri=true"
-    return views.replace("postgresql://", "postgresql+psycopg://", 1)
+    return f"postgresql+psycopg:{rest}"
 
 
 def compare(days: Sequence[Day], printed: Printed) -> Report:

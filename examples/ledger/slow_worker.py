@@ -1,0 +1,103 @@
+"""A worker of the ledger that takes its time, so that it can be killed in the middle of its work. For `chaos` only.
+
+It differs from a real worker in two things: a lane takes few commands at a time, and it pauses between the last append
+of a transaction and its commit. So most of its life is spent with records in the log that nobody may read yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from eventcore.app import Worker
+from eventcore.log.address import open_log
+from eventcore.log.port import Follower, Log, Recorded, Writer
+from eventcore.topics import Topics
+from examples.ledger.app import app
+from projections import open_views
+
+COMMANDS_MAX = 25  # in a transaction: the whole ledger takes about 470 a partition
+PAUSE_S = 0.05  # before each commit: longer than records take to the broker, so that a kill leaves some there
+
+
+class SlowLog:
+    """A log whose lanes are slow; everything else goes through to the log behind it."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def own(self, topics: Topics, partition: int) -> Writer:
+        """A writer that pauses before it commits."""
+        return cast("Writer", SlowWriter(self._log.own(topics, partition)))
+
+    def follow(self, topic: str, starts: Mapping[int, int]) -> Follower:
+        """A follower that returns few commands at a time."""
+        follower = self._log.follow(topic, starts)
+        return cast("Follower", FewAtATime(follower)) if topic.endswith(".commands") else follower
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
+class SlowWriter:
+    """A writer that pauses between the last append and the commit."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._never = threading.Event()
+
+    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
+        """Pause, then commit."""
+        self._never.wait(PAUSE_S)
+        return self._writer.commit(consumed)
+
+    def append(self, topic: str, records: Sequence[Any]) -> None:
+        """Append."""
+        self._writer.append(topic, records)
+
+    def abort(self) -> None:
+        """Abort."""
+        self._writer.abort()
+
+    def close(self) -> None:
+        """Close."""
+        self._writer.close()
+
+
+class FewAtATime:
+    """A follower that never returns more than COMMANDS_MAX records."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    def poll(self, most: int, timeout_s: float) -> Mapping[int, Sequence[Recorded]]:
+        """Poll for fewer."""
+        return self._follower.poll(min(most, COMMANDS_MAX), timeout_s)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._follower, name)
+
+
+def main() -> int:
+    """Run until SIGTERM; 1 where a part of the worker failed for good."""
+    parser = argparse.ArgumentParser(prog="python -m examples.ledger.slow_worker")
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--views", required=True)
+    options = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+    log, views = open_log(options.log), open_views(options.views)
+    worker = Worker(app, cast("Log", SlowLog(log)), views)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: worker.stop())
+    children = worker.run()
+    views.close()
+    log.close()
+    return int(any(child.failed for child in children))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
