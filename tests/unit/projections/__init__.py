@@ -1,0 +1,1 @@
+"""Projections without a database: definitions, and folding a batch."""
