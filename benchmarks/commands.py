@@ -52,7 +52,7 @@ def _fresh(folder: Path) -> Path:
 
 
 def _sqlite(folder: Path) -> Taken:
-    log = SqliteLog(_fresh(folder))
+    log = SqliteLog(str(_fresh(folder)))
     try:
         runner = lane_on(log)
         batches = list(_batches(commands(ON_SQLITE)))
@@ -71,7 +71,7 @@ Stored = list[list[tuple[bytes | None, bytes | None, bytes | None, int]]]
 
 def _stored_rows(file: Path) -> Stored:
     """The rows of the three topics as our lane writes them: what the twin inserts ready-made."""
-    log = SqliteLog(file)
+    log = SqliteLog(str(file))
     try:
         runner = lane_on(log)
         for batch in _batches(commands(ON_SQLITE)):
@@ -140,7 +140,7 @@ def sqlite_one_by_one_row() -> Row:
 
 
 def _one_by_one(folder: Path) -> float:
-    log = SqliteLog(_fresh(folder))
+    log = SqliteLog(str(_fresh(folder)))
     try:
         runner = lane_on(log)
         return _p50_us([lambda record=record: runner.decide([record]) for record in commands(ONE_BY_ONE)])

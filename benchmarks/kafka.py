@@ -154,7 +154,8 @@ def _pump(consumer: Any, ring: list[Any], prefix: str, events: list[Recorded], o
 
 def idle_row(bootstrap: str) -> Row:
     """One command at a time on a lane with nothing else to do: from its append until its outcome is durable."""
-    ours, twin = [], []
+    ours: list[tuple[float, float]] = []
+    twin: list[tuple[float, float]] = []
     for _ in range(runs()):
         ours.append(_idle(bootstrap))
         twin.append(_idle_twin(bootstrap))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from eventcore.app.wiring import Wiring
 from eventcore.lane.runner import LaneRunner
 from eventcore.log.port import Log
 from eventcore.relay import Relay
 from projections import ProjectionRunner, Views
 from sagas.routes import answers_to, requests_of
+
+# What a worker runs. All have a `name`, a `position`, and `start`, `step` and `close`.
+Child = LaneRunner | Relay | ProjectionRunner[Any]
 
 
 def lanes_of(wiring: Wiring, log: Log) -> list[LaneRunner]:
@@ -40,9 +45,9 @@ def relays_of(wiring: Wiring, log: Log) -> list[Relay]:
     return [*requests, *answers]
 
 
-def projections_of(wiring: Wiring, log: Log, views: Views) -> list[ProjectionRunner]:
+def projections_of(wiring: Wiring, log: Log, views: Views) -> list[ProjectionRunner[Any]]:
     """One runner for each projection, over all partitions of its source."""
-    runners: list[ProjectionRunner] = []
+    runners: list[ProjectionRunner[Any]] = []
     for projection in wiring.projections.values():
         machine = wiring.machine_of(projection.source)
         runners.append(ProjectionRunner(projection, log, views, machine.events, machine.topics.events))

@@ -42,8 +42,8 @@ class _Partition:
 
     follower: Follower
     lock: threading.Lock = field(default_factory=threading.Lock)
-    waiting: set[bytes] = field(default_factory=set)
-    found: dict[bytes, OutcomeRecord] = field(default_factory=dict)
+    waiting: set[bytes] = field(default_factory=set[bytes])
+    found: dict[bytes, OutcomeRecord] = field(default_factory=dict[bytes, OutcomeRecord])
     finds: int = 0
     end: tuple[int, int] = (-1, 0)
 

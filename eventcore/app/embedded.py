@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from eventcore.aggregate import Aggregate, Message
 from eventcore.app.audit import Verdict, judge, states_at
-from eventcore.app.children import lanes_of, projections_of, relays_of
+from eventcore.app.children import Child, lanes_of, projections_of, relays_of
 from eventcore.app.cuts import capture
 from eventcore.app.invariant import GlobalInvariant
 from eventcore.app.outcome import Outcome, command_record, outcome_of
@@ -37,32 +37,6 @@ Data = TypeVar("Data", bound=Value)
 
 IDLE_S = 60.0  # how long things may take to come to rest: an app that sends itself messages for ever is a bug
 QUIET_POLL_S = 0.02  # how long one child may wait for records of a log that is not in this process
-
-
-class Child(Protocol):
-    """What a worker runs: a lane, a relay or a projection."""
-
-    @property
-    def name(self) -> str:
-        """How it is shown."""
-        ...
-
-    @property
-    def position(self) -> Cut:
-        """How far it has read what it reads."""
-        ...
-
-    def start(self) -> None:
-        """Take ownership and stand ready, as often as asked."""
-        ...
-
-    def step(self, timeout_s: float) -> int:
-        """Do one batch of work; return how many records it had."""
-        ...
-
-    def close(self) -> None:
-        """Give everything back."""
-        ...
 
 
 class Embedded:
@@ -154,7 +128,7 @@ class Embedded:
                 raise TimedOut(f"{projection.name} wants {wanted}, has {runner.position} after {IDLE_S:.0f} s")
         return self._views.ask(projection, key, at_least=wanted)
 
-    def _runner(self, projection: Projection[Any, Any]) -> ProjectionRunner:
+    def _runner(self, projection: Projection[Any, Any]) -> ProjectionRunner[Any]:
         if projection.name not in self._projections:
             raise UnknownName("projection", projection.name, list(self._projections))
         return self._projections[projection.name]

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from eventcore.app.app import App
-from eventcore.app.children import lanes_of, projections_of, relays_of
-from eventcore.app.embedded import Child
+from eventcore.app.children import Child, lanes_of, projections_of, relays_of
 from eventcore.errors import Fenced, OwnedElsewhere, SystemFault
 from eventcore.log.port import Log
 from projections import Views
