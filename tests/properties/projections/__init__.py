@@ -1,0 +1,1 @@
+"""Rows are the fold of the log, whatever happens on the way."""
