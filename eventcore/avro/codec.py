@@ -1,7 +1,8 @@
 """Codecs: for each value class a generated pair of functions, byte-identical to fastavro on the class's schema.
 
-A class has exactly one schema here; how older schemas are read is the catalogue's business. Generated in pure Python,
-which reaches 3 to 13 times fastavro on encoding and 2 to 5 times on decoding (benchmarks/codec.py).
+A class has exactly one schema here; how older schemas are read is the catalogue's business. Generated in pure Python
+(`encoder.py`, `decoder.py`). Measured from value to framed record and back, against fastavro with conversions from and
+to values: one field 8.2 and 3.3 times as fast, eight mixed fields 3.5 and 3.0 times (`python -m benchmarks codec`).
 """
 
 from __future__ import annotations

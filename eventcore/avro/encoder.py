@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import struct
 from typing import NoReturn
+from uuid import UUID
 
 from eventcore.avro import scalars, times
 from eventcore.avro.limits import BODY_BYTES_MAX, ITEMS_MAX
@@ -161,7 +162,8 @@ def _plain(shape: Shape, x: str, source: Source, functions: dict[type[Value], st
         case Duration():
             return [f"{source.bind(times.write_duration, 'duration')}({x})"]
         case Ident():
-            return ['b"H"', f"{source.bind(scalars.pack_uuid, 'pack')}({x})[2:]"]
+            pack, uuid = source.bind(scalars.pack_uuid, "pack"), source.bind(UUID, "uuid")
+            return [f'(b"H" if type({x}) is {uuid} else no())', f"{pack}({x})[2:]"]  # msgspec would pack anything
         case Choice():
             return [_choice(shape, x, source)]
         case Maybe(OneOf(classes)):

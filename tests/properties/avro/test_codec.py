@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.codec import Codec, codec_for
 from eventcore.avro.reference import read_exactly
-from eventcore.errors import DecodeError
+from eventcore.errors import DecodeError, InvalidValue
+from eventcore.shape import shape_of
 from eventcore.validate import validate
 from eventcore.value import Value
 from tests.properties.avro.oracle import fastavro_bytes
+from tests.properties.values.test_validators import STRANGERS
 from tests.strategies import value_classes, values_of
 
 NAMESPACE = "shop.orders"
@@ -89,3 +93,19 @@ def test_a_catalogue_reads_what_it_writes(data: st.DataObject) -> None:
     value = data.draw(values_of(cls))
     catalogue = Catalogue([cls], NAMESPACE)
     assert catalogue.decode(catalogue.encode(value)) == value
+
+
+@GENERATED
+@given(st.data())
+def test_what_is_written_can_be_read_whatever_the_value(data: st.DataObject) -> None:
+    cls = data.draw(value_classes())
+    codec = codec_for(cls, NAMESPACE)
+    value = data.draw(values_of(cls))
+    fields: dict[str, Any] = {field.name: getattr(value, field.name) for field in shape_of(cls)}
+    for name in fields:
+        for stranger in data.draw(st.lists(st.sampled_from(STRANGERS), min_size=4, max_size=4)):
+            try:
+                body = codec.encode(cls(**{**fields, name: stranger}))
+            except InvalidValue:
+                continue
+            validate(codec.decode(body))

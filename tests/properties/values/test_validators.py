@@ -17,7 +17,26 @@ from eventcore.value import Map, Value
 from tests.strategies import value_classes, values_of
 
 STRANGERS: tuple[Any, ...] = (
-    *(None, True, 0, 1, -1, 101, 2**63, 1.0, float("nan"), float("inf"), "", "a", "\ud800", b"", b"a"),
+    *(
+        None,
+        True,
+        0,
+        1,
+        -1,
+        101,
+        2**63,
+        1.0,
+        1.25,
+        "1.25",
+        "12",
+        float("nan"),
+        float("inf"),
+        "",
+        "a",
+        "\ud800",
+        b"",
+        b"a",
+    ),
     *(Decimal("NaN"), Decimal("1E+50"), Decimal("0.001"), datetime(2024, 1, 1), date(2024, 1, 1)),  # noqa: DTZ001
     *(
         timedelta.max,
