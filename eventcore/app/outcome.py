@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 from eventcore.aggregate import Message
@@ -13,7 +14,7 @@ from eventcore.avro.envelope import NOTHING, Options, command_envelope
 from eventcore.avro.outcome import Kind, OutcomeRecord
 from eventcore.cut import Cut
 from eventcore.errors import InvalidValue
-from eventcore.lane.lane import COMMAND_BYTES_MAX
+from eventcore.lane.journal import COMMAND_BYTES_MAX
 from eventcore.log.port import Record
 from eventcore.topics import key_of
 
@@ -75,7 +76,7 @@ def command_id_of(given: UUID | str | None) -> bytes:
 
 def command_record(
     machine: Machine,
-    message: Message[object],
+    message: Message[Any],
     now_ms: int,
     *,
     id: UUID | str | None = None,  # noqa: A002 - the field's word
@@ -83,7 +84,7 @@ def command_record(
     expires_after: timedelta | None = None,
 ) -> Record:
     """The record that carries a message to its lane. Raises InvalidValue where it is too large."""
-    value = machine.commands.encode(message.command)  # type: ignore[arg-type]  # `to` validated it
+    value = machine.commands.encode(message.command)
     if len(value) > COMMAND_BYTES_MAX:
         raise InvalidValue(
             type(message.command).__name__, f"{len(value)} bytes; a command may have {COMMAND_BYTES_MAX}"

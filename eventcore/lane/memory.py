@@ -17,7 +17,7 @@ from eventcore.avro.envelope import SagaStep
 from eventcore.avro.outcome import Kind
 
 UNDONE = "undone"  # the reason of a do that comes after its undo
-STEP_KEY = tuple[str, str, str]
+StepKey = tuple[str, str, str]
 
 
 class Decided(NamedTuple):
@@ -43,10 +43,10 @@ NEVER_ASKED = StepMemory(None, None)
 class LaneMemory:
     """Everything a lane knows. `decided` maps an accepted command's id to the bare version, to save memory."""
 
-    instances: dict[bytes, tuple[Any, int]] = field(default_factory=dict)
-    decided: dict[bytes, Decided | int] = field(default_factory=dict)
-    steps: dict[STEP_KEY, StepMemory] = field(default_factory=dict)
-    quarantined: dict[bytes, str] = field(default_factory=dict)
+    instances: dict[bytes, tuple[Any, int]] = field(default_factory=dict[bytes, tuple[Any, int]])
+    decided: dict[bytes, Decided | int] = field(default_factory=dict[bytes, Decided | int])
+    steps: dict[StepKey, StepMemory] = field(default_factory=dict[StepKey, StepMemory])
+    quarantined: dict[bytes, str] = field(default_factory=dict[bytes, str])
     term: int = 0
     event_sequence: int = 0
     outcome_sequence: int = 0
@@ -62,9 +62,11 @@ class LaneMemory:
         """What became of a step here so far."""
         return self.steps.get((step.saga, step.id, step.step), NEVER_ASKED)
 
-    def remember_step(self, step: SagaStep, decided: Decided) -> None:
-        """Keep the outcome of a do or an undo. A parked one is not final, so it is not kept."""
-        if decided.kind == "parked":
+    def remember(self, command_id: bytes, step: SagaStep | None, decided: Decided) -> None:
+        """Keep a first decision, to be given again to whoever asks with the same id, or for the same step."""
+        plain = decided.kind == "accepted" and decided.message is None
+        self.decided[command_id] = decided.version if plain else decided
+        if step is None or decided.kind == "parked":  # a parked step is not settled: it may be asked for again
             return
         before = self.step(step)
         kept = StepMemory(decided, before.undo) if step.action == "do" else StepMemory(before.do, decided)

@@ -7,7 +7,9 @@ R1  The sequence of events, and that of outcomes, grows by one; a step further i
 R2  A record that no lane can have written (no envelope, a sequence that was already there) is foreign: its instance is
     quarantined, everything else goes on.
 R3  An event of ours that cannot be decoded or folded, or a version that does not follow, quarantines its instance.
-R4  A restored state that breaks an invariant of today's code quarantines its instance.
+R4  A restored state that breaks an invariant or a type of today's code quarantines its instance.
+R5  The last outcome says how many events there are; another number means that the end of one of the topics is missing,
+    which no sequence shows: BrokenLog, and no service.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from eventcore.avro.envelope import Envelope, read_envelope
 from eventcore.avro.outcome import OutcomeRecord, read_outcome
 from eventcore.cut import Position
 from eventcore.errors import BrokenLog, DataError, InvalidValue, TimedOut
-from eventcore.lane.lane import QUARANTINED, RAISED
+from eventcore.lane.journal import QUARANTINED, RAISED
 from eventcore.lane.memory import Decided, LaneMemory
 from eventcore.log.port import Log, Recorded
 from eventcore.topics import Topics
@@ -82,9 +84,11 @@ def restore(
     for records in read_to(log, topics.events, partition, log.end(topics.events, partition), progress):
         for record in records:
             folder.take(record)
+    outcomes = _Outcomes(topics.outcomes, partition, memory)
     for records in read_to(log, topics.outcomes, partition, log.end(topics.outcomes, partition), progress):
         for record in records:
-            _take_outcome(memory, record, Position(topics.outcomes, partition, record.offset))
+            outcomes.take(record)
+    outcomes.check_end()
     folder.judge()
     return memory
 
@@ -120,17 +124,17 @@ class _Folder:
             raise BrokenLog(str(where), missing)
         memory.event_sequence = envelope.sequence
         _advance(memory, envelope.term, envelope.stamp)
-        if record.key is not None and record.value is not None and record.key not in memory.quarantined:
+        if record.key is not None and record.key not in memory.quarantined:
             self._fold(record.key, record.value, envelope, where)
 
-    def _fold(self, key: bytes, value: bytes, envelope: Envelope, where: Position) -> None:
+    def _fold(self, key: bytes, value: bytes | None, envelope: Envelope, where: Position) -> None:
         held = self._memory.instances.get(key)
-        state, version = held if held is not None else (self._aggregate.initial(), 0)
-        if envelope.version != version + 1:
-            self._quarantine(key, f"{where}: version {envelope.version} follows {version}")
-            return
         try:
-            state = self._aggregate.evolve(state, self._events.decode(value))
+            state, version = held if held is not None else (self._aggregate.initial(), 0)
+            if envelope.version != version + 1:
+                self._quarantine(key, f"{where}: version {envelope.version} follows {version}")
+                return
+            state = self._aggregate.evolve(state, self._events.decode(value or b""))
         except Exception as fault:  # noqa: BLE001 - R3: whatever user code or a codec raises is its instance's affair
             self._quarantine(key, f"{where}: {type(fault).__name__}: {fault}")
             return
@@ -138,36 +142,60 @@ class _Folder:
 
     def judge(self) -> None:
         """R4: quarantine every instance whose state today's invariants or types refuse."""
-        aggregate = self._aggregate
         for key, (state, version) in self._memory.instances.items():
-            broken = next((guard.name for guard in aggregate.guards if not guard.holds(state)), None)
-            try:
-                aggregate.state_check(state)
-            except InvalidValue as invalid:
-                broken = str(invalid)
-            if broken is not None:
+            if (broken := self._broken_by(state)) is not None:
                 self._quarantine(key, f"its stored state at version {version} breaks {broken}")
+
+    def _broken_by(self, state: Any) -> str | None:
+        aggregate = self._aggregate
+        if type(state) is not aggregate.state_type:
+            return f"its type: evolve made a {type(state).__name__}, not a {aggregate.state_type.__name__}"
+        try:
+            aggregate.state_check(state)
+            return next((guard.name for guard in aggregate.guards if not guard.holds(state)), None)
+        except InvalidValue as invalid:
+            return str(invalid)
+        except Exception as fault:  # noqa: BLE001 - R4: an invariant that cannot be judged does not hold
+            return f"an invariant, which raises {type(fault).__name__}: {fault}"
 
     def _quarantine(self, key: bytes | None, why: str) -> None:
         if key is not None:
             self._memory.quarantined.setdefault(key, why)
 
 
-def _take_outcome(memory: LaneMemory, record: Recorded, where: Position) -> None:
-    try:
-        outcome = read_outcome(record.value)
-    except DataError:
-        return  # R2: no lane wrote it. It names no instance that it could have harmed; readers of outcomes report it.
-    if outcome.sequence <= memory.outcome_sequence:
-        return
-    if outcome.sequence > memory.outcome_sequence + 1:
-        missing = f"sequence {outcome.sequence} follows {memory.outcome_sequence}: outcomes are missing between them"
-        raise BrokenLog(str(where), missing)
-    memory.outcome_sequence = outcome.sequence
-    _advance(memory, outcome.term, outcome.stamp)
-    memory.next_command = max(memory.next_command, outcome.cause + 1)
-    if not outcome.details.repeated:
-        _remember(memory, record.key or b"", outcome)
+class _Outcomes:
+    """Reads the outcomes of one partition into a lane's memory."""
+
+    def __init__(self, topic: str, partition: int, memory: LaneMemory) -> None:
+        self._last = Position(topic, partition, 0)
+        self._events = 0  # as the last outcome counts them
+        self._memory = memory
+
+    def take(self, record: Recorded) -> None:
+        memory = self._memory
+        try:
+            outcome = read_outcome(record.value)
+        except DataError:
+            return  # R2: no lane wrote it. It names no instance that it could have harmed; readers of outcomes report it.
+        if outcome.sequence <= memory.outcome_sequence:
+            return
+        where = self._last._replace(offset=record.offset)
+        if outcome.sequence > memory.outcome_sequence + 1:
+            missing = f"sequence {outcome.sequence} follows {memory.outcome_sequence}"
+            raise BrokenLog(str(where), f"{missing}: outcomes are missing between them")
+        self._last, self._events = where, outcome.events
+        memory.outcome_sequence = outcome.sequence
+        _advance(memory, outcome.term, outcome.stamp)
+        memory.next_command = max(memory.next_command, outcome.cause + 1)
+        if not outcome.details.repeated:
+            _remember(memory, record.key or b"", outcome)
+
+    def check_end(self) -> None:
+        """R5: compare the events that were read with what the last outcome says."""
+        read = self._memory.event_sequence
+        if read != self._events:
+            lost = "events are missing at their end" if read < self._events else "outcomes are missing after it"
+            raise BrokenLog(str(self._last), f"the last outcome counts {self._events} events, there are {read}: {lost}")
 
 
 def _advance(memory: LaneMemory, term: int, stamp: int) -> None:
@@ -178,10 +206,7 @@ def _advance(memory: LaneMemory, term: int, stamp: int) -> None:
 def _remember(memory: LaneMemory, key: bytes, outcome: OutcomeRecord) -> None:
     details = outcome.details
     decided = Decided(details.kind, outcome.version, details.reason, details.message)
-    plain = decided.kind == "accepted" and decided.message is None
-    memory.decided[outcome.command_id] = decided.version if plain else decided
-    if details.step is not None:
-        memory.remember_step(details.step, decided)
+    memory.remember(outcome.command_id, details.step, decided)
     if details.kind == "parked" and details.reason == RAISED:
         memory.quarantined.setdefault(key, details.message or RAISED)
     if details.kind == "violated" and details.detail == QUARANTINED:

@@ -18,16 +18,16 @@ from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.outcome import OutcomeRecord, command_id_in, event_count_in, read_outcome
 from eventcore.cut import Cut
-from eventcore.errors import OutcomeUnknown, WrongUse
-from eventcore.lane.lane import Batch, Lane
+from eventcore.errors import EventcoreError, OutcomeUnknown, WrongUse
+from eventcore.lane.journal import Batch
+from eventcore.lane.lane import Lane
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.restore import Progress, no_progress, restore
 from eventcore.log.port import Follower, LocalWriter, Log, Record, Recorded, Writer
 from eventcore.topics import Topics
 
-BATCH_TURNS_MAX = (
-    1_000  # a transaction costs about 2 ms whatever it holds; beyond this latency grows, throughput does not
-)
+# A transaction costs about 2 ms whatever it holds; beyond this, latency grows and throughput does not.
+BATCH_TURNS_MAX = 1_000
 
 
 def wall_clock_ms() -> int:
@@ -51,7 +51,11 @@ class Answer(NamedTuple):
 
 
 class LaneRunner:
-    """Runs one lane on a log. Belongs to one thread. `start` first; after any error but DataError, `start` again."""
+    """Runs one lane on a log. Belongs to one thread. `start` first.
+
+    Whatever `step` or `decide` raises, the lane has forgotten everything and given the partition back: its memory was
+    ahead of the log. `start` again, unless it was fenced.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class LaneRunner:
         self._commands = commands
         self._events = events
         self._writer: Writer | None = None
+        self._local: LocalWriter | None = None  # the same writer, where it belongs to an embedded log
         self._follower: Follower | None = None
         self._lane: Lane | None = None
         self._position = 0
@@ -100,9 +105,14 @@ class LaneRunner:
         Raises Fenced or OwnedElsewhere, LogUnavailable, BrokenLog, TimedOut.
         """
         self.close()
-        self._writer = self._log.own(self.topics, self.partition)
-        memory = restore(self._log, self._aggregate, self.topics, self.partition, self._events, progress)
-        partitions = self._log.partitions(self.topics.commands)
+        writer = self._writer = self._log.own(self.topics, self.partition)
+        self._local = writer if isinstance(writer, LocalWriter) else None
+        try:
+            memory = restore(self._log, self._aggregate, self.topics, self.partition, self._events, progress)
+            partitions = self._log.partitions(self.topics.commands)
+        except BaseException as fault:
+            self._forget(fault)
+            raise
         self._lane = Lane(
             self._aggregate,
             self.topics,
@@ -117,9 +127,13 @@ class LaneRunner:
     def step(self, timeout_s: float) -> int:
         """Decide and commit one batch of what stands in the commands topic; return how many commands it had.
 
-        Waits up to `timeout_s` for the first. Whatever it raises, the lane must be started again.
+        Waits up to `timeout_s` for the first.
         """
-        batch, _ = self._step(timeout_s)
+        try:
+            batch, _ = self._step(timeout_s)
+        except BaseException as fault:
+            self._forget(fault)
+            raise
         return 0 if batch is None else len(batch.outcomes)
 
     def decide(self, commands: Sequence[Record]) -> list[Answer]:
@@ -129,9 +143,18 @@ class LaneRunner:
         then taken from their topic. What stood in the topic before is decided before. Raises as `step` does, and
         OutcomeUnknown where a log that is not embedded yields no outcome for DECIDE_S.
         """
-        lane, writer = self._started(), self._writer
-        if not isinstance(writer, LocalWriter):
+        lane = self._started()
+        if not commands:
+            return []
+        try:
+            if self._local is not None:
+                return self._decide_locally(lane, self._local, commands)
             return self._decide_through_topic(commands)
+        except BaseException as fault:
+            self._forget(fault)
+            raise
+
+    def _decide_locally(self, lane: Lane, writer: LocalWriter, commands: Sequence[Record]) -> list[Answer]:
         while (first := writer.receive(commands)) != self._position:
             writer.abort()  # commands of other processes stand before ours: they come first
             self._step(0.0)
@@ -179,15 +202,22 @@ class LaneRunner:
         writer.append(self.topics.outcomes, batch.outcomes)
         return writer.commit(batch.consumed).get(self.topics.events, ())
 
+    def _forget(self, fault: BaseException) -> None:
+        """Drop a memory that may be ahead of the log, and what is open in the log."""
+        try:
+            self.close()
+        except EventcoreError as worse:
+            fault.add_note(f"giving {self.name} back failed as well: {worse}")
+
     def _started(self) -> Lane:
         if self._lane is None:
-            raise WrongUse(f"the lane {self.name} is not started")
+            raise WrongUse(f"the lane {self.name} is not started, or failed since: start it")
         return self._lane
 
     def close(self) -> None:
         """Give the partition back and forget everything. Idempotent."""
         follower, writer = self._follower, self._writer
-        self._follower = self._writer = self._lane = None
+        self._follower = self._writer = self._local = self._lane = None
         if follower is not None:
             follower.close()
         if writer is not None:
