@@ -100,7 +100,9 @@ def audit(bank: Embedded) -> bool:
     verdict = bank.audit(money_is_conserved)
     word = "money is conserved" if verdict.holds else "MONEY IS NOT CONSERVED"
     if isinstance(sums := verdict.summary, Money):
-        print(f"    {word}: 0 <= {sums.in_flight:,} in flight <= {sums.held:,} held <= {sums.in_transfers:,} in transfers")
+        print(
+            f"    {word}: 0 <= {sums.in_flight:,} in flight <= {sums.held:,} held <= {sums.in_transfers:,} in transfers"
+        )
     print(f"    at {verdict.cut}")
     return verdict.holds
 

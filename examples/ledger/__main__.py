@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ from projections import default_views_for
 
 FOLDER = Path(".eventcore/ledger")
 SEED = 1993  # which transactions are left out: the same each time, spread over the whole file
+SECRET = re.compile(r"(?<=:)[^:/@]+(?=@)")  # the password in an address, which is not printed
 IDLE_S = 600.0  # how long the read model may take to catch up: the whole ledger takes seconds
 
 
@@ -59,7 +61,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run(log: str, views: str, until: date, left_out: int) -> int:
-    print(f"log     {log}\nviews   {views}")
+    shown = SECRET.sub("***", views)
+    print(f"log     {log}\nviews   {shown}")
     everything = transactions(until)
     sent = _without(everything, left_out)
     with app.open(log, views) as ledger:
