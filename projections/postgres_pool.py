@@ -16,6 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from eventcore.errors import EventcoreError, NotSupported, ViewsUnavailable, WrongUse
 
 CONNECT_S = 10  # a server that does not answer a connection for this long is away
+STALLED_S = 10  # a commit needs 0.1 s; a process that sleeps in the middle of one for this long loses it
+LOCKED_S = 15  # and whoever waits for its locks has them then
 KEPT_MAX = 8  # idle connections kept: more threads than that may use more, and close them afterwards
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -72,7 +74,10 @@ class Pool:
         raw = psycopg.connect(
             self._address, autocommit=True, connect_timeout=CONNECT_S, fallback_application_name="eventcore views"
         )
-        raw.execute("SET TIME ZONE 'UTC'")
+        raw.execute(
+            f"SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{STALLED_S}s'; "
+            f"SET lock_timeout = '{LOCKED_S}s'".encode()
+        )
         return Held(raw)
 
     def _give_back(self, held: Held) -> None:

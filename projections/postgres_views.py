@@ -178,6 +178,7 @@ class PostgresViews:
             raw = held.raw
             raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             stack.callback(_end, raw)
+            raw.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # its reader may take all day over a row
             cut = _cut(raw, projection.name)
             raw.execute(b"DECLARE eventcore_rows NO SCROLL CURSOR FOR " + statements.every)
             kept = stack.pop_all()

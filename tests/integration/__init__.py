@@ -1,0 +1,1 @@
+"""Parts that work together, on servers that the tests start, stop and kill."""

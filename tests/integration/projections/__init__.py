@@ -1,0 +1,1 @@
+"""Projections while processes are killed, connections cut and servers restarted."""
