@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from examples.ledger.bank_file import Printed, printed_balances
 
@@ -162,12 +163,16 @@ def _compare_account(account: str, rows: list[Day], expected: set[date], printed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the report; 0 where all of it holds, 1 otherwise."""
+    """Print the report; 0 where all of it holds, 1 where something does not, 2 where the views cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m examples.ledger.verify", description="Hold the views to the bank.")
     parser.add_argument("--views", required=True, help="sqlite:PATH or postgresql://...")
     parser.add_argument("--until", type=date.fromisoformat, default=date.max, help="the last day that was sent")
     options = parser.parse_args(arguments)
-    report = verify(options.views, printed_balances(options.until))
+    try:
+        report = verify(options.views, printed_balances(options.until))
+    except SQLAlchemyError as fault:
+        print(f"verify: {fault}\nNext: replay the ledger into these views, python -m examples.ledger", file=sys.stderr)
+        return 2
     for line in report.lines():
         print(line)
     return 0 if report.holds else 1
