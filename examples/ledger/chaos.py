@@ -36,6 +36,7 @@ from examples.ledger.transactions import Transaction, transactions
 from examples.ledger.verify import verify
 from projections import open_views
 
+ROOT = Path(__file__).parents[2]  # where the worker finds its module
 OUTCOME_S = 180.0  # a client's patience for 5,000 commands: several restarts and the slow worker fit in
 CATCH_UP_S = 180.0  # the same for the read model
 MARKER_S = 0.5  # after this, what is committed is stable; what is not stable then belongs to nobody alive
@@ -54,7 +55,7 @@ class Workers:
         self.kills_in_a_transaction = 0
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, stdout=self._output, stderr=subprocess.STDOUT)  # noqa: S603 - ours
+        return subprocess.Popen(self._command, cwd=ROOT, stdout=self._output, stderr=subprocess.STDOUT)  # noqa: S603 - ours
 
     def kill(self) -> None:
         """End the worker as `kill -9` does, see whether it had a transaction open, and start the next one."""
