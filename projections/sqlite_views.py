@@ -251,8 +251,12 @@ class _Connection:
         self.lock = threading.RLock()
         with _translated(path):
             self.raw = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            self.raw.execute("PRAGMA journal_mode=WAL")
-            self.raw.execute("PRAGMA synchronous=NORMAL")
+            try:
+                self.raw.execute("PRAGMA journal_mode=WAL")
+                self.raw.execute("PRAGMA synchronous=NORMAL")
+            except BaseException:
+                self.raw.close()
+                raise
 
     def close(self) -> None:
         with self.lock:

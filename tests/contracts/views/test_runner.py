@@ -149,6 +149,16 @@ def test_missing_events_halt_and_nothing_is_skipped(views: Views) -> None:
     assert views.position(balances) == Cut()
 
 
+def test_rows_that_the_cache_forgot_are_read_again(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.runner.CACHED_ROWS_MAX", 3)
+    bank = new_bank()
+    runner = runner_on(bank.log, views)
+    for number in range(12):
+        bank.lanes[0].write([(f"a{n % 5}", Deposited(1)) for n in range(number, number + 2)])
+        runner.step(0)
+    assert [row.turns for row in views.rows(balances)] == [5, 6, 5, 4, 4]
+
+
 def test_a_log_that_lost_its_beginning_is_refused(views: Views) -> None:
     bank = new_bank()
     bank.lanes[0].write(deposits(5))
