@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from examples.ledger import checker, verify
 from examples.ledger.__main__ import main
@@ -80,6 +81,26 @@ def test_what_was_left_out_is_new_later_and_all_else_is_answered(
     assert "are not compared with the bank's" in second
     third = replay(capsys, *arguments)
     assert f"0 new, {total:,} answered from earlier outcomes" in third
+
+
+def test_the_checker_finds_an_event_that_is_there_twice(
+    kafka: str, kafka_prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    until = ["--until", "1993-01-10"]
+    replay(
+        capsys, "--log", f"kafka://{kafka}?prefix={kafka_prefix}", "--views", f"sqlite:{tmp_path / 'views.db'}", *until
+    )
+    assert checker.main([kafka, kafka_prefix, *until]) == 0
+    event = next(checker.Topics(kafka, kafka_prefix).read(checker.EVENTS))
+    producer = Producer({"bootstrap.servers": kafka})
+    producer.produce(event.topic(), event.value(), event.key(), event.partition(), headers=event.headers())
+    assert producer.flush(30) == 0
+    capsys.readouterr()
+    assert checker.main([kafka, kafka_prefix, *until]) == 1
+    found = capsys.readouterr().out
+    assert "has an event already" in found
+    assert "is not the bank's, or is there already" in found
+    assert f"WRONG: {event.topic()}[{event.partition()}]@" in found
 
 
 CHANGES = {
