@@ -1,0 +1,58 @@
+"""`config`: what holds, and where it comes from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+
+import typer
+
+from eventcore.app.app import PARTITIONS
+from eventcore.cli.call import Call, call_of
+from eventcore.cli.output import Grid
+from eventcore.cli.settings import NAMES, Name, Setting, masked
+from eventcore.errors import CallerError
+
+UNSET = Setting("", "not set")
+
+
+def version() -> str:
+    """The version that is installed."""
+    return importlib.metadata.version("eventcore-framework")
+
+
+def config(context: typer.Context) -> None:
+    """Show the app, log, views and partitions that hold, and where each was set; passwords are masked.
+
+    Set by --app, --log, --views and --partitions, else EVENTCORE_APP and so on, else [tool.eventcore] in
+    ./pyproject.toml, else by default.
+    """
+    call = call_of(context)
+    found = {name: _effective(call, name) for name in NAMES}
+    data: dict[str, object] = {
+        name: {"value": masked(setting.value) or None, "from": setting.origin} for name, setting in found.items()
+    }
+    data |= {"eventcore": version(), "python": platform.python_version()}
+    rows = [(name, masked(setting.value) or "-", setting.origin) for name, setting in found.items()]
+    call.output.document(
+        data,
+        [Grid("", ("setting", "value", "from"), rows), f"\neventcore {version()}, Python {platform.python_version()}"],
+    )
+
+
+def _effective(call: Call, name: Name) -> Setting:
+    """What is set, or the default; where that cannot be told, why."""
+    if name in call.settings:
+        return call.settings[name]
+    try:
+        match name:
+            case "log":
+                return call.log
+            case "views":
+                return call.views
+            case "partitions":
+                return Setting(str(PARTITIONS), "default for new topics")
+            case "app":
+                return UNSET
+    except CallerError as why:
+        return Setting("", f"not set: {why}")

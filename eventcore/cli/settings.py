@@ -1,0 +1,88 @@
+"""Where the app is and where it runs: from flags, then the environment, then `[tool.eventcore]` in ./pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+from eventcore.errors import InvalidValue, UnknownName
+
+Name = Literal["app", "log", "views", "partitions"]
+NAMES: tuple[Name, ...] = get_args(Name)
+PROJECT = "pyproject.toml"
+SECRETS = (
+    re.compile(r"(?<=://)([^/@\s:]*):([^/\s]*)(?=@)"),  # user:password@, up to the last @ before the path
+    re.compile(r"(?i)(?<=[?&])([a-z_]*(?:password|secret|token|key))=([^&\s]*)"),
+)
+PARTITIONS_MAX = 10_000  # more than a broker serves well for one topic
+
+
+class Setting(NamedTuple):
+    """A value and where it comes from."""
+
+    value: str
+    origin: str
+
+
+def settle(flags: Mapping[Name, str | None], environment: Mapping[str, str], folder: Path) -> dict[Name, Setting]:
+    """What is set, each with its origin; an empty text sets nothing.
+
+    Raises InvalidValue or UnknownName for a `[tool.eventcore]` that cannot be meant.
+    """
+    project = read_project(folder / PROJECT)
+    settings: dict[Name, Setting] = {}
+    for name in NAMES:
+        variable = f"EVENTCORE_{name.upper()}"
+        for value, origin in (
+            (flags.get(name), f"--{name}"),
+            (environment.get(variable), variable),
+            (project.get(name), PROJECT),
+        ):
+            if value:
+                settings[name] = Setting(value, origin)
+                break
+    return settings
+
+
+def read_project(path: Path) -> dict[Name, str]:
+    """What `[tool.eventcore]` sets; nothing where there is no such file or table."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        tool = tomllib.loads(text).get("tool", {})
+    except tomllib.TOMLDecodeError as broken:
+        raise InvalidValue(str(path), f"cannot be read as TOML: {broken}") from broken
+    table = cast("dict[str, Any]", tool.get("eventcore", {}) if isinstance(tool, dict) else {})
+    if not isinstance(table, dict):
+        raise InvalidValue(f"{path}: tool.eventcore", "is not a table; write [tool.eventcore]")
+    found: dict[Name, str] = {}
+    for key, value in table.items():
+        name = next((name for name in NAMES if name == key), None)
+        if name is None:
+            raise UnknownName(f"setting in {path} [tool.eventcore]", key, list(NAMES))
+        wanted = int if name == "partitions" else str
+        if type(value) is not wanted:
+            raise InvalidValue(f"{path}: tool.eventcore.{name}", f"expected {wanted.__name__}, got {value!r}")
+        found[name] = str(value)
+    return found
+
+
+def partitions_of(setting: Setting) -> int:
+    """The number that a setting of `partitions` says. Raises InvalidValue."""
+    if not re.fullmatch(r"[0-9]{1,5}", setting.value) or not 1 <= int(setting.value) <= PARTITIONS_MAX:
+        raise InvalidValue(
+            f"partitions (from {setting.origin})", f"{setting.value!r} is no number from 1 to {PARTITIONS_MAX}"
+        )
+    return int(setting.value)
+
+
+def masked(address: str) -> str:
+    """An address without its secrets, to be shown."""
+    for secret in SECRETS:
+        address = secret.sub(lambda match: f"{match[1]}{match.string[match.end(1)]}***", address)
+    return address
