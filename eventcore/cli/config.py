@@ -36,7 +36,7 @@ def config(context: typer.Context) -> None:
     rows = [(name, masked(setting.value) or "-", setting.origin) for name, setting in found.items()]
     call.output.document(
         data,
-        [Grid("", ("setting", "value", "from"), rows), f"\neventcore {version()}, Python {platform.python_version()}"],
+        [Grid(("setting", "value", "from"), rows), f"\neventcore {version()}, Python {platform.python_version()}"],
     )
 
 

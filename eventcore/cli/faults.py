@@ -37,9 +37,9 @@ def report(error: BaseException, *, as_json: bool, debug: bool = False) -> int:
         traceback.print_exception(error, file=sys.stderr)
     code, kind, sentence = explain(error)
     if as_json:
-        print(json.dumps({"error": kind, "message": sentence, "exit_code": code}), file=sys.stderr)
+        sys.stderr.write(json.dumps({"error": kind, "message": sentence, "exit_code": code}) + "\n")
     else:
-        print(f"eventcore: {printable(sentence)}", file=sys.stderr)
+        sys.stderr.write(f"eventcore: {printable(sentence)}\n")
     return code
 
 

@@ -20,7 +20,6 @@ WIDE = 100_000  # columns of what is no terminal: nothing is wrapped or cut ther
 class Grid:
     """A table for people. Columns whose every cell is a number stand to the right."""
 
-    title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
 
@@ -47,16 +46,16 @@ class Output:
         if self.json:
             _write_json(data)
         else:
-            print(printable(line))
+            _write(line)
 
     def note(self, sentence: str) -> None:
         """Tell people on stderr what is not the answer. Programs are told nothing."""
         if not self.json:
-            print(printable(sentence), file=sys.stderr)
+            sys.stderr.write(f"{printable(sentence)}\n")
 
     def _show(self, part: Shown) -> None:
         if isinstance(part, str):
-            print(printable(part))
+            _write(part)
             return
         console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", header_style="bold")
@@ -65,11 +64,13 @@ class Output:
             table.add_column(Text(head), justify="right" if numeric and part.rows else "left", overflow="fold")
         for row in part.rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
-        if part.title:
-            print(printable(part.title))
         with console.capture() as captured:
             console.print(table)
-        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{printable(text)}\n")
 
 
 def _write_json(data: Mapping[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from eventcore.cli.output import Output
 from eventcore.cli.replay import replay
 from eventcore.cli.run import run as run_worker
 from eventcore.cli.send import send
-from eventcore.cli.settings import settle
+from eventcore.cli.settings import Name, settle
 from eventcore.cli.status import status
 from eventcore.errors import WrongUse
 
@@ -38,13 +39,14 @@ program = typer.Typer(
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
     if wanted:
-        print(f"eventcore {version()}")
+        sys.stdout.write(f"eventcore {version()}\n")
         raise typer.Exit
 
 
 @program.callback()
 def options(
     context: typer.Context,
+    *,
     app: Annotated[str | None, typer.Option(metavar="MODULE:NAME", help="The app, as bank.app:app.")] = None,
     log: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="sqlite:PATH or kafka://HOST:PORT[,HOST:PORT][?prefix=NAME].")
@@ -74,10 +76,10 @@ def options(
     Exit codes: 0 done, and the answer is yes; 1 done, and the answer is no (not accepted, not found, broken); 2 the call
     was wrong; 3 a server, a file or a record was wrong; 130 interrupted.
     """
-    flags = {"app": app, "log": log, "views": views, "partitions": partitions}
-    context.obj = Call(settle({**flags}, os.environ, Path()), Output(json), debug)
+    flags: dict[Name, str | None] = {"app": app, "log": log, "views": views, "partitions": partitions}
+    context.obj = Call(settle(flags, os.environ, Path()), Output(json), debug)
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        sys.stdout.write(f"{context.get_help()}\n")
 
 
 program.command("run")(run_worker)
@@ -100,7 +102,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     debug = "--debug" in arguments or os.environ.get("EVENTCORE_DEBUG", "").lower() in {"1", "true", "yes", "on"}
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an id may hold what the terminal's encoding has not
     try:
         code = typer.main.get_command(program).main(list(arguments), prog_name="eventcore", standalone_mode=False)

@@ -152,7 +152,7 @@ def ended(call: Call, children: list[Supervised]) -> int:
     """Print what became of each child; the exit code."""
     rows = [(c.child.name, c.status, f"{c.records:,}", c.reason) for c in children]
     parts = [{"name": c.child.name, "status": c.status, "records": c.records, "reason": c.reason} for c in children]
-    call.output.document({"parts": parts}, [Grid("", ("part", "ended", "records", "why"), rows)])
+    call.output.document({"parts": parts}, [Grid(("part", "ended", "records", "why"), rows)])
     return ANSWER_IS_NO if any(child.failed for child in children) else DONE
 
 

@@ -39,7 +39,7 @@ def list_(
     found = {id_: progress for id_, progress in sorted(states.items()) if status in (None, progress.status)}
     data = {"saga": name, "sagas": [{"id": id_, **data_of(progress)} for id_, progress in found.items()]}
     rows = [(id_, progress.status, _steps(progress)) for id_, progress in found.items()]
-    call.output.document(data, [Grid("", ("id", "status", "steps"), rows)])
+    call.output.document(data, [Grid(("id", "status", "steps"), rows)])
 
 
 @verbs.command("show")

@@ -13,6 +13,7 @@ from eventcore.avro.codec import codec_for
 from eventcore.avro.frozen import differences, freeze, stem_of
 from eventcore.cli.call import call_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
+from eventcore.value import Value
 
 verbs = typer.Typer(help="Schemas: freeze them as files, and compare the code with the files.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Option(help="The folder of the frozen files.", file_okay=False)]
@@ -23,7 +24,8 @@ def app_schemas(wiring: Wiring) -> Mapping[str, str]:
     """The schema text of every command, event and state of an app, by stem: `bank/account/Deposited`."""
     found: dict[str, str] = {}
     for machine in wiring.machines.values():
-        state = codec_for(machine.aggregate.state_type, machine.events.namespace)
+        state_type: type[Value] = machine.aggregate.state_type
+        state = codec_for(state_type, machine.events.namespace)
         for codec in (*machine.commands.codecs, *machine.events.codecs, state):
             found[stem_of(codec.name)] = codec.text
     return found
@@ -32,6 +34,7 @@ def app_schemas(wiring: Wiring) -> Mapping[str, str]:
 @verbs.command("freeze")
 def freeze_(
     context: typer.Context,
+    *,
     folder: Folder = SCHEMAS,
     rewrite: Annotated[
         bool, typer.Option("--rewrite", help="Change the newest file instead of adding the next. Not after a release.")

@@ -62,9 +62,9 @@ def read_project(path: Path) -> dict[Name, str]:
         raise InvalidValue(f"{path}: tool.eventcore", "is not a table; write [tool.eventcore]")
     found: dict[Name, str] = {}
     for key, value in table.items():
-        name = next((name for name in NAMES if name == key), None)
-        if name is None:
+        if key not in NAMES:
             raise UnknownName(f"setting in {path} [tool.eventcore]", key, list(NAMES))
+        name = NAMES[NAMES.index(key)]
         wanted = int if name == "partitions" else str
         if type(value) is not wanted:
             raise InvalidValue(f"{path}: tool.eventcore.{name}", f"expected {wanted.__name__}, got {value!r}")

@@ -59,11 +59,11 @@ def _projections(call: Call, log: Log) -> list[ProjectionStanding]:
 
 def _shown(machines: Sequence[MachineStanding], projections: Sequence[ProjectionStanding]) -> Iterator[Shown]:
     heads = ("lane", "commands", "decided", "lag", "events", "outcomes", "term")
-    yield Grid("", heads, [row for machine in machines for row in _lane_rows(machine)])
+    yield Grid(heads, [row for machine in machines for row in _lane_rows(machine)])
     yield ""
     if projections:
         rows = [(p.name, f"{p.lag:,}", f"{p.parked:,}", str(p.position), p.problem) for p in projections]
-        yield Grid("", ("projection", "lag", "parked", "position", ""), rows)
+        yield Grid(("projection", "lag", "parked", "position", ""), rows)
     for machine in machines:
         yield from _troubles(machine)
 

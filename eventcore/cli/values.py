@@ -6,8 +6,8 @@ base64, a set is a list, a map an object.
 
 from __future__ import annotations
 
+import types
 import typing
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -49,7 +49,10 @@ def plain(value: object) -> Any:
 def data_of(value: object) -> Any:
     """The same without the class of the outermost value, for where it is said beside it."""
     found = plain(value)
-    return {key: item for key, item in found.items() if key != TAG} if isinstance(found, dict) else found
+    if isinstance(found, dict):
+        found = cast("dict[str, object]", found)
+        return {key: item for key, item in found.items() if key != TAG}
+    return found
 
 
 def json_of(value: object) -> str:
@@ -85,8 +88,8 @@ def _map_of(wanted: Any, found: object) -> object:
     if typing.get_origin(wanted) is not Map:
         raise TypeError(f"a value of type {wanted} has no JSON form")
     (item,) = typing.get_args(wanted)
-    entries = msgspec.convert(found, dict[str, item], dec_hook=_map_of)
-    return Map(cast("Mapping[str, object]", entries))
+    entries: dict[str, object] = msgspec.convert(found, types.GenericAlias(dict, (str, item)), dec_hook=_map_of)
+    return Map(entries)
 
 
 def _plain_map(value: object) -> object:
