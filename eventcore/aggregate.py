@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, cast, final
 
+from eventcore.annotations import classes_in
 from eventcore.context import Context
 from eventcore.errors import InvalidValue, NotSupported, Refusal, UnknownName
-from eventcore.shape import classes_in
 from eventcore.topics import NAME, key_of
 from eventcore.validate import validate, validator
 from eventcore.value import Value

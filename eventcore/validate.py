@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
+from eventcore.annotations import shape_of
 from eventcore.errors import InvalidValue
 from eventcore.shape import (
     LONG_MAX,
@@ -40,7 +41,6 @@ from eventcore.shape import (
     SetOf,
     Shape,
     Str,
-    shape_of,
 )
 from eventcore.value import Map, Value
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from eventcore.annotations import shape_of
 from eventcore.shape import (
     Bool,
     Bytes,
@@ -34,7 +35,6 @@ from eventcore.shape import (
     SetOf,
     Shape,
     Str,
-    shape_of,
 )
 from eventcore.value import Map, Value
 

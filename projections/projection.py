@@ -16,23 +16,9 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
 from eventcore.aggregate import Aggregate
+from eventcore.annotations import classes_in, shape_of
 from eventcore.errors import InvalidValue, NotSupported
-from eventcore.shape import (
-    Bool,
-    Bytes,
-    Choice,
-    Day,
-    Duration,
-    Field,
-    Ident,
-    Instant,
-    Int,
-    Number,
-    Shape,
-    Str,
-    classes_in,
-    shape_of,
-)
+from eventcore.shape import Bool, Bytes, Choice, Day, Duration, Field, Ident, Instant, Int, Number, Shape, Str
 from eventcore.validate import problem_of, validator
 from eventcore.value import Value
 

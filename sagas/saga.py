@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal
 
 from eventcore.aggregate import Command, Message
+from eventcore.annotations import classes_in, shape_of
 from eventcore.errors import NotSupported, UnknownName, WrongUse
 from eventcore.shape import NAME as IDENTIFIER
-from eventcore.shape import classes_in, shape_of
 from eventcore.topics import NAME, key_of
 from eventcore.validate import validate
 from eventcore.value import Value

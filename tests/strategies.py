@@ -19,6 +19,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from eventcore.annotations import shape_of
 from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
@@ -41,7 +42,6 @@ from eventcore.shape import (
     SetOf,
     Shape,
     Str,
-    shape_of,
 )
 from eventcore.validate import DURATION_MAX
 from eventcore.value import Digits, Map, Value

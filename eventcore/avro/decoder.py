@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from eventcore.annotations import shape_of
 from eventcore.avro import times
 from eventcore.avro.derive import bytes_min
 from eventcore.avro.framing import HEAD_BYTES
@@ -45,7 +46,6 @@ from eventcore.shape import (
     SetOf,
     Shape,
     Str,
-    shape_of,
 )
 from eventcore.value import Map, Value
 

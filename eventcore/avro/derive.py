@@ -21,6 +21,7 @@ import math
 import re
 from typing import Any
 
+from eventcore.annotations import shape_of
 from eventcore.avro.canonical import Json
 from eventcore.avro.limits import TYPE_DEPTH_MAX
 from eventcore.errors import NotSupported
@@ -44,7 +45,6 @@ from eventcore.shape import (
     SetOf,
     Shape,
     Str,
-    shape_of,
 )
 from eventcore.value import Map, Value
 

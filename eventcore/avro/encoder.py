@@ -15,6 +15,7 @@ import struct
 from typing import NoReturn
 from uuid import UUID
 
+from eventcore.annotations import shape_of
 from eventcore.avro import scalars, times
 from eventcore.avro.limits import BODY_BYTES_MAX, ITEMS_MAX
 from eventcore.avro.source import Source, constraint, is_small
@@ -41,7 +42,6 @@ from eventcore.shape import (
     SetOf,
     Shape,
     Str,
-    shape_of,
 )
 from eventcore.validate import validate
 from eventcore.value import Value

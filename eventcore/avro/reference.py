@@ -16,6 +16,7 @@ from datetime import date
 from decimal import Context, Decimal
 from uuid import UUID
 
+from eventcore.annotations import shape_of
 from eventcore.avro.cursor import Cursor
 from eventcore.avro.derive import bytes_min
 from eventcore.avro.scalars import UUID_CHARS, decimal_bytes_max
@@ -39,7 +40,6 @@ from eventcore.shape import (
     SetOf,
     Shape,
     Str,
-    shape_of,
 )
 from eventcore.validate import problem_of
 from eventcore.value import Map, Value

@@ -8,21 +8,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from eventcore.shape import (
-    Bytes,
-    Float,
-    Int,
-    Many,
-    MapOf,
-    Maybe,
-    Number,
-    OneOf,
-    Record,
-    SetOf,
-    Shape,
-    Str,
-    shape_of,
-)
+from eventcore.annotations import shape_of
+from eventcore.shape import Bytes, Float, Int, Many, MapOf, Maybe, Number, OneOf, Record, SetOf, Shape, Str
 from eventcore.value import Value
 
 

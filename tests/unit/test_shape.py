@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, NewType
 import pytest
 from msgspec import Meta
 
+from eventcore.annotations import shape_of
 from eventcore.errors import NotSupported
-from eventcore.shape import LONG_MAX, Bounds, Int, Many, Maybe, Number, OneOf, Shape, Str, shape_of
+from eventcore.shape import LONG_MAX, Bounds, Int, Many, Maybe, Number, OneOf, Shape, Str
 from eventcore.value import Digits, Map, Value
 from tests.strategies import make_class
 

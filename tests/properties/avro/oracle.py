@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import fastavro
 
+from eventcore.annotations import shape_of
 from eventcore.avro.canonical import Json
 from eventcore.avro.codec import codec_for
-from eventcore.shape import Choice, Duration, Many, MapOf, Maybe, OneOf, Record, SetOf, Shape, shape_of
+from eventcore.shape import Choice, Duration, Many, MapOf, Maybe, OneOf, Record, SetOf, Shape
 from eventcore.value import Map, Value
 
 Definitions = dict[str, dict[str, Any]]

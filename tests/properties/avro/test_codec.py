@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eventcore.annotations import shape_of
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.codec import Codec, codec_for
 from eventcore.avro.reference import read_exactly
 from eventcore.errors import DecodeError, InvalidValue
-from eventcore.shape import shape_of
 from eventcore.validate import validate
 from eventcore.value import Value
 from tests.properties.avro.oracle import fastavro_bytes

@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eventcore.annotations import shape_of
 from eventcore.avro.codec import codec_for
 from eventcore.avro.generic import GenericReader
 from eventcore.avro.reference import read_exactly
@@ -34,7 +35,6 @@ from eventcore.shape import (
     SetOf,
     Shape,
     Str,
-    shape_of,
 )
 from eventcore.value import Value
 from tests.properties.avro.test_generic import fastavro_reads, marked

@@ -10,8 +10,8 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eventcore.annotations import shape_of
 from eventcore.errors import InvalidValue
-from eventcore.shape import shape_of
 from eventcore.validate import problem_of, validate
 from eventcore.value import Map, Value
 from tests.strategies import value_classes, values_of
