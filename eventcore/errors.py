@@ -6,7 +6,8 @@ EventcoreError
 │   ├── NotSupported        a value class, aggregate, projection or saga that breaks the rules of definition
 │   ├── InvalidValue        a value outside its declared type or bounds
 │   ├── UnknownName         no such aggregate, command, event, projection, saga or topic
-│   └── WrongUse            the right thing at the wrong time or place
+│   ├── WrongUse            the right thing at the wrong time or place
+│   └── FoldFailed          a projection's fold raised, or returned what cannot be its row
 ├── DataError               bytes that cannot be what they claim
 │   ├── DecodeError         a body that its schema does not explain
 │   ├── UnknownFraming      a record that does not begin as any framing that we read
@@ -66,6 +67,20 @@ class UnknownName(CallerError):
 
 class WrongUse(CallerError):
     """The right call at the wrong time: after close, twice, or in another state."""
+
+
+class FoldFailed(CallerError):
+    """A projection's fold raised, or returned what cannot be its row; the projection halts at `position`."""
+
+    def __init__(self, projection: str, position: str, event: object, problem: str) -> None:
+        super().__init__(
+            f"projection {projection} halts at {position}: its fold of {event!r} {problem}. Nothing from there on was "
+            "written. Correct the fold and start again: it goes on at this event. If rows written before are wrong as "
+            "well, give the projection another name, and it is filled from the beginning."
+        )
+        self.projection = projection
+        self.position = position
+        self.problem = problem
 
 
 class DataError(EventcoreError):

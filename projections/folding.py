@@ -22,7 +22,7 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.envelope import HEAD, NO_OPTIONS, read_envelope
 from eventcore.avro.framing import HEAD_BYTES
 from eventcore.cut import Position
-from eventcore.errors import BrokenLog, CallerError, DataError, InvalidValue
+from eventcore.errors import BrokenLog, DataError, FoldFailed, InvalidValue
 from eventcore.log.port import Recorded
 from eventcore.value import Value
 from projections.projection import Key, Projection
@@ -32,20 +32,6 @@ Row = TypeVar("Row", bound=Value)
 
 PLAIN = struct.Struct(f">10s16xQ4xIQ16x{len(NO_OPTIONS)}s")  # head, version, term, sequence, no options
 REASON_CHARS_MAX = 2_000  # kept of what a parked record's reason says; its bytes are kept whole
-
-
-class FoldFailed(CallerError):
-    """A projection's fold raised, or returned what cannot be its row; the projection halts at `position`."""
-
-    def __init__(self, projection: str, position: Position, event: object, problem: str) -> None:
-        super().__init__(
-            f"projection {projection} halts at {position}: its fold of {event!r} {problem}. Nothing from there on was "
-            "written. Correct the fold and start again: it goes on at this event. If rows written before are wrong as "
-            "well, give the projection another name, and it is filled from the beginning."
-        )
-        self.projection = projection
-        self.position = position
-        self.problem = problem
 
 
 class Taken(NamedTuple):
@@ -198,7 +184,7 @@ class Folder(Generic[Row]):
 
     def _failed(self, partition: int, taken: Taken, at: int, problem: str) -> FoldFailed:
         where = Position(self._topic, partition, taken.offsets[at])
-        return FoldFailed(self._projection.name, where, taken.events[at], problem)
+        return FoldFailed(self._projection.name, str(where), taken.events[at], problem)
 
 
 def _parked(partition: int, record: Recorded, reason: str) -> Parked:
