@@ -12,7 +12,7 @@ T5  What `decide`, `evolve` or an invariant raises, other than Refusal, comes ou
 
 from __future__ import annotations
 
-from typing import Any, Generic, cast
+from typing import Any, Generic
 
 from eventcore.aggregate import Aggregate, Command, Event, State
 from eventcore.context import Context
@@ -51,7 +51,7 @@ def take_turn(
 
     Raises WrongUse where `decide` or `evolve` returns something other than it declared, and whatever they raise.
     """
-    decide = cast("Any", aggregate.decide)  # a union of two callables: which one, `takes_context` says
+    decide: Any = aggregate.decide  # a union of two callables: which one, `takes_context` says
     try:
         events: list[Event] = decide(state, command, context) if aggregate.takes_context else decide(state, command)
     except Refusal as refusal:
