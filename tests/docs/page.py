@@ -6,8 +6,8 @@ A page is run as its reader would follow it: in one folder, in one interpreter a
 
 P1  A `python` block runs in the page's one module. Where its first line is a file's name, as `# bank.py`, it is that file.
 P2  A `sh` block runs in bash and stops at the first command that fails; what it exports holds for the blocks after it.
-    Where its last line is a worker, `eventcore … run`, that one runs beside the rest of the page, is told to end at the
-    end of it, and must then end well.
+    Where its last line is a worker, `eventcore … run`, that one says that it runs, runs beside the rest of the page, is
+    told to end at the end of it, and must then end well.
 P3  A `text` block is what the block before it prints, `…` standing for anything: within a line, or for whole lines.
     A `python` block without one prints nothing.
 P4  Lines of a `sh` block that are in ELSEWHERE are left out. There are no other exceptions.
@@ -25,6 +25,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import traceback
 import types
 from pathlib import Path
@@ -51,7 +52,8 @@ FILE = re.compile(r"# ([a-z_]+\.py)")
 KAFKA = re.compile(r"kafka://([\w.,:-]+)(?:\?prefix=([\w.-]+))?")
 POSTGRES = re.compile(r"postgresql://[^\s'\")]+")
 WORKER = re.compile(r"eventcore\b.* run")
-WORKER_ENDS_S = 30
+WORKER_S = 60  # for a worker to start on topics and tables that it makes, and to end
+RUNS = b"eventcore.run: runs "  # what a worker logs when it has everything and begins
 
 
 class Block(NamedTuple):
@@ -181,7 +183,16 @@ class Run:
             command = ["bash", "-euc", "\n".join([*self._exports, f"exec {worker}"])]
             with output.open("wb") as to:
                 self._workers.append((subprocess.Popen(command, stdout=to, stderr=to), output))
+            self._wait_for_worker()
         return printed
+
+    def _wait_for_worker(self) -> None:
+        worker, output = self._workers[-1]
+        deadline = time.monotonic() + WORKER_S
+        while RUNS not in output.read_bytes():
+            if worker.poll() is not None or time.monotonic() > deadline:
+                raise Wrong(f"a worker does not run:{self._of_workers()}")
+            time.sleep(0.05)
 
     def _bash(self, block: Block, lines: list[str]) -> str:
         if not lines:
@@ -197,9 +208,9 @@ class Run:
             worker.send_signal(signal.SIGTERM)
         for worker, _ in self._workers:
             try:
-                code = worker.wait(WORKER_ENDS_S)
+                code = worker.wait(WORKER_S)
             except subprocess.TimeoutExpired:
-                raise Wrong(f"a worker does not end in {WORKER_ENDS_S} s:{self._of_workers()}") from None
+                raise Wrong(f"a worker does not end in {WORKER_S} s:{self._of_workers()}") from None
             if code != 0:
                 raise Wrong(f"a worker ended with {code}:{self._of_workers()}")
 
