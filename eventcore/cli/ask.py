@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eventcore.cli.call import Call, call_of, cut_of
+from eventcore.cli.call import Call, call_of, check_reached, cut_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
 from eventcore.cli.values import data_of, field_of, shown
 from eventcore.errors import InvalidValue
@@ -22,7 +22,7 @@ def ask(
         str | None, typer.Option(metavar="CUT", help="Wait until the rows hold this cut, as `send` prints it.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for a worker to reach the cut.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Seconds to wait for a worker to reach the cut.")
     ] = ASK_TIMEOUT_S,
 ) -> int:
     """Print one row of a read model and the cut that it was read at.
@@ -36,6 +36,9 @@ def ask(
     definition = call.wiring.projection(projection)
     row_key = key_of(definition, key)
     if call.embedded:
+        if wanted is not None:
+            with call.opened_log() as log:
+                check_reached(log, call.wiring, wanted)
         with call.opened_app(new=False) as app:
             if app is not None:
                 app.run_until_idle()

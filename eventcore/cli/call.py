@@ -16,7 +16,7 @@ from eventcore.app.wiring import Wiring
 from eventcore.cli.load import load_app
 from eventcore.cli.output import Output
 from eventcore.cli.progress import reporting
-from eventcore.cli.settings import Name, Setting, partitions_of
+from eventcore.cli.settings import Name, Setting, masked, partitions_of
 from eventcore.cut import Cut
 from eventcore.errors import DecodeError, InvalidValue, NotSupported, OwnedElsewhere, UnknownName, WrongUse
 from eventcore.lane.restore import Progress
@@ -58,8 +58,10 @@ class Call:
     @property
     def views(self) -> Setting:
         """The views' address: by default beside an embedded log."""
-        set_ = self.settings.get("views")
-        return self._lasting("views", set_ or Setting(default_views_for(self.log.value), "default"))
+        if "views" in self.settings:
+            return self._lasting("views", self.settings["views"])
+        log = self.log.value if self.embedded else masked(self.log.value)  # it would stand in the error
+        return self._lasting("views", Setting(default_views_for(log), "default"))
 
     def _lasting(self, name: Name, setting: Setting) -> Setting:
         if setting.value == FLEETING:

@@ -36,7 +36,10 @@ def cut(context: typer.Context) -> None:
 
 
 @verbs.command("check")
-def check(context: typer.Context, text: Annotated[str, typer.Argument(metavar="CUT")]) -> int:
+def check(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(metavar="CUT", help="The cut, as `cut` or `send` prints it.")],
+) -> int:
     """Prove that a cut is consistent by reading all that is in it, or list what is missing from it.
 
     Ends with 0 where it is consistent, with 1 where it is not.

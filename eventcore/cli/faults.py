@@ -14,6 +14,7 @@ import sys
 import traceback
 from typing import Final
 
+from eventcore.cli.settings import masked
 from eventcore.errors import CallerError, EventcoreError, Refusal
 
 DONE: Final = 0
@@ -35,7 +36,8 @@ def report(error: BaseException, *, as_json: bool, debug: bool = False) -> int:
     """Print one error on stderr, as a sentence or as a JSON document, and return the code to end with."""
     if debug:
         traceback.print_exception(error, file=sys.stderr)
-    code, kind, sentence = explain(error)
+    code, kind, said = explain(error)
+    sentence = masked(said)
     if as_json:
         sys.stderr.write(json.dumps({"error": kind, "message": sentence, "exit_code": code}) + "\n")
     else:

@@ -28,7 +28,7 @@ def load_app(setting: Setting) -> App:
         raise UnknownName(f"app in {module.__name__}", match[2], apps)
     if not isinstance(found, App):
         other = f" Its apps are: {', '.join(apps)}." if apps else " It should be an eventcore.app.App."
-        raise InvalidValue(setting.value, f"is a {type(found).__name__}, no app.{other}")
+        raise InvalidValue(setting.value, f"is of type {type(found).__name__}, not App.{other}")
     return found
 
 

@@ -25,11 +25,11 @@ def show(
     what: Annotated[
         str, typer.Argument(help="A topic, as bank.account.outcomes; or an aggregate or saga: its events.")
     ],
-    partition: Annotated[int | None, typer.Option(min=0, help="Only this partition.")] = None,
+    partition: Annotated[int | None, typer.Option(min=0, metavar="N", help="Only this partition.")] = None,
     start: Annotated[int, typer.Option("--from", min=0, metavar="OFFSET", help="The first offset.")] = 0,
     end: Annotated[int | None, typer.Option("--to", min=0, metavar="OFFSET", help="The offset to stop before.")] = None,
-    key: Annotated[str | None, typer.Option(help="Only records of this key: an instance's id.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many records.")] = SHOWN,
+    key: Annotated[str | None, typer.Option(metavar="ID", help="Only records of this key: an instance's id.")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many records.")] = SHOWN,
 ) -> None:
     """Print the records of a topic, partition by partition, decoded with the schemas that the log carries.
 

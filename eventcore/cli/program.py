@@ -126,6 +126,7 @@ def _usage(error: Any, *, as_json: bool) -> int:
     """An option or argument that typer refuses, with the command whose help tells more."""
     where = error.ctx.command_path if error.ctx is not None else "eventcore"
     said: str = error.format_message()
-    if not said:  # the help was asked for by saying nothing
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help of a group of verbs
+        sys.stderr.write(f"{said}\n")
         return CALLER
     return report(WrongUse(f"{said.rstrip('.')}. See `{where} --help`"), as_json=as_json)

@@ -21,6 +21,7 @@ from eventcore.cli.call import EMBEDDED, Call, call_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
 from eventcore.cli.output import Grid
 from eventcore.cli.settings import masked
+from eventcore.cli.values import time_text
 from eventcore.errors import InvalidValue, LogUnavailable, ViewsUnavailable
 from eventcore.lane.runner import LaneRunner
 from eventcore.log.address import open_log
@@ -39,7 +40,8 @@ def run(
     only: Annotated[
         str | None,
         typer.Option(
-            help="Parts to run, by commas: lanes, relays, projections, or one: projections:balances, lanes:account."
+            metavar="PARTS",
+            help="Parts to run, by commas: lanes, relays, projections, or one: projections:balances, lanes:account.",
         ),
     ] = None,
 ) -> int:
@@ -74,7 +76,7 @@ def run(
                 return DONE
             worker = Worker(call.app, log, views)
             worker.children = [child for child in worker.children if wanted(child)]
-            logger.info("runs %s", describe(call, worker))
+            logger.info("starts %s", describe(call, worker))
             if stop.is_set():  # told between the two looks
                 worker.stop()
             return ended(call, worker.run())
@@ -144,8 +146,8 @@ def part_of(supervised: Supervised) -> tuple[str, str]:
 def describe(call: Call, worker: Worker) -> str:
     """What a worker runs, and where."""
     kinds = [part_of(child)[0] for child in worker.children]
-    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in KINDS if kind in kinds) or "nothing"
-    return f"{counts} of {call.app.name}; log {masked(call.log.value)}, views {masked(call.views.value)}"
+    counts = ", ".join(f"{kind}: {kinds.count(kind)}" for kind in KINDS if kind in kinds) or "nothing"
+    return f"{call.app.name} ({counts}); log {masked(call.log.value)}, views {masked(call.views.value)}"
 
 
 def ended(call: Call, children: list[Supervised]) -> int:
@@ -159,15 +161,22 @@ def ended(call: Call, children: list[Supervised]) -> int:
 def log_to_stderr(*, as_json: bool, debug: bool) -> None:
     """Send what the library logs to stderr, with times; the Kafka client's own lines only with `debug`."""
     handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    handler.setFormatter(JsonLines() if as_json else text)
+    handler.setFormatter(JsonLines() if as_json else Lines("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     if not debug:
         logging.getLogger("eventcore.log.kafka").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-class JsonLines(logging.Formatter):
+class Lines(logging.Formatter):
+    """A log record as text, its time in UTC."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
+        """The time, as everywhere in this program."""
+        return time_text(int(record.created * 1_000))
+
+
+class JsonLines(Lines):
     """A log record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -12,12 +12,15 @@ from eventcore.cli.call import Call, call_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
 from eventcore.cli.history import Happened, history
 from eventcore.cli.output import Grid
-from eventcore.cli.values import data_of, shown, time_text
+from eventcore.cli.values import data_of, json_of, shown, time_text
 from eventcore.cut import Cut
-from eventcore.errors import DataError, UnknownName
+from eventcore.errors import DataError, InvalidValue, UnknownName
 from eventcore.lane.restore import Progress as Report
 from eventcore.log.port import Log
 from sagas import Progress, StepRequested, UndoRequested
+from sagas.progress import Status
+
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 verbs = typer.Typer(help="Sagas: which there are, and the ledger of one.", no_args_is_help=True)
 SagaName = Annotated[str, typer.Argument(metavar="SAGA", help="The saga's name, as transfer.")]
@@ -34,6 +37,8 @@ def list_(
     """List the sagas of one name, each with its status and its steps."""
     call = call_of(context)
     machine = saga_of(call.wiring, name)
+    if status is not None and status not in STATUSES:
+        raise InvalidValue("--status", f"{status!r} is none of {', '.join(STATUSES)}")
     with call.opened_log() as log, call.reporting() as report:
         states = _states(log, machine, report)
     found = {id_: progress for id_, progress in sorted(states.items()) if status in (None, progress.status)}
@@ -106,7 +111,8 @@ def _print(call: Call, happened: Happened) -> None:
     data["data"] = data_of(entry) if order is None else {**data_of(entry), "command": order}
     text = shown(entry)
     if isinstance(entry, StepRequested | UndoRequested):
-        text = f"{type(entry).__name__} {entry.step}: {entry.to} {entry.id} {entry.type} {order or '(not readable)'}"
+        said = "(not readable)" if order is None else json_of(order)
+        text = f"{type(entry).__name__} {entry.step}: {entry.to} {entry.id} {entry.type} {said}"
     call.output.entry(data, f"{happened.at}  {time}  {text}")
 
 

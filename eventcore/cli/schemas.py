@@ -10,7 +10,7 @@ import typer
 
 from eventcore.app.wiring import Wiring
 from eventcore.avro.codec import codec_for
-from eventcore.avro.frozen import differences, freeze, stem_of
+from eventcore.avro.frozen import Difference, differences, freeze, stem_of
 from eventcore.cli.call import call_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
 from eventcore.value import Value
@@ -68,7 +68,13 @@ def diff(context: typer.Context, folder: Folder = SCHEMAS) -> int:
     if not found:
         call.output.document(data, [f"{len(schemas)} schemas are as frozen in {folder}"])
         return DONE
-    lines = [line for d in found for line in (d.problem, d.diff.rstrip("\n"), "")]
+    lines = [line for d in found for line in _shown(folder, d)]
     lines.append(f"{len(found)} of {len(schemas)} schemas are not as frozen; `eventcore schema freeze` writes them")
     call.output.document(data, lines)
     return ANSWER_IS_NO
+
+
+def _shown(folder: Path, difference: Difference) -> list[str]:
+    """What is wrong, and for a changed schema how; a new one would be shown whole, which says nothing more."""
+    changed = (folder / difference.path).exists()
+    return [difference.problem, *([difference.diff.rstrip("\n"), ""] if changed else [])]

@@ -25,15 +25,17 @@ def send(
     to: Annotated[str, typer.Argument(metavar="TO", help="The aggregate or saga.")],
     instance: Annotated[str, typer.Argument(metavar="ID", help="The id of the instance.")],
     type_: Annotated[str, typer.Argument(metavar="TYPE", help="The command's class, as Deposit.")],
-    fields: Annotated[str, typer.Argument(metavar="[JSON]", help="Its fields, as a JSON object.")] = "{}",
+    fields: Annotated[str, typer.Argument(metavar="JSON", help="Its fields, as a JSON object.")] = "{}",
     id_: Annotated[
         str | None,
         typer.Option("--id", help="The command's id: a UUID, or any text. Sent again with it, it is decided once."),
     ] = None,
     expect_version: Annotated[
-        int | None, typer.Option(min=0, help="Decide only if the instance is at this version.")
+        int | None, typer.Option(min=0, metavar="N", help="Decide only if the instance is at this version.")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker's outcome.")] = OUTCOME_S,
+    timeout: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Seconds to wait for a worker's outcome.")
+    ] = OUTCOME_S,
 ) -> int:
     """Send one command and print its outcome and its cut.
 
