@@ -8,7 +8,8 @@ follows from it (saga steps, rows) happens when somebody asks for it: `ask` brin
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from types import TracebackType
@@ -23,7 +24,7 @@ from eventcore.app.invariant import GlobalInvariant
 from eventcore.app.outcome import Outcome, command_record, outcome_of
 from eventcore.app.wiring import Machine, Wiring, provision
 from eventcore.cut import Cut
-from eventcore.errors import TimedOut, UnknownName, WrongUse
+from eventcore.errors import Fenced, TimedOut, UnknownName, WrongUse
 from eventcore.lane.runner import BATCH_TURNS_MAX, LaneRunner, wall_clock_ms
 from eventcore.log.address import open_log
 from eventcore.log.port import Log, Record
@@ -36,6 +37,7 @@ Row = TypeVar("Row", bound=Value)
 Data = TypeVar("Data", bound=Value)
 
 IDLE_S = 60.0  # how long things may take to come to rest: an app that sends itself messages for ever is a bug
+SETTLE_S = 0.005  # between two looks at whether a commit can be read: it takes a broker about as long
 QUIET_POLL_S = 0.02  # how long one child may wait for records of a log that is not in this process
 
 
@@ -49,6 +51,7 @@ class Embedded:
         self._lanes = {(lane.topics.commands, lane.partition): lane for lane in lanes_of(wiring, log)}
         self._relays = relays_of(wiring, log)
         self._projections = {p.projection.name: p for p in projections_of(wiring, log, views)}
+        self._failed: dict[str, BaseException] = {}  # children that must be started again before they go on
         self._closed = False
 
     def start(self) -> None:
@@ -98,7 +101,8 @@ class Embedded:
 
     def _decide(self, machine: Machine, partition: int, records: Sequence[Record]) -> list[Outcome]:
         lane = self._lane(machine, partition)
-        answers = lane.decide(records)
+        with self._starting_again(lane):
+            answers = lane.decide(records)
         events = machine.topics.events
         # A refusal was decided at, and a repeat answered from, what the log holds by now; asked for once, not for each.
         by_now = self._log.end(events, partition) if any(answer.last_event is None for answer in answers) else 0
@@ -124,7 +128,7 @@ class Embedded:
         wanted = at_least.only(topic) if at_least is not None else self._ends(topic)
         deadline = time.monotonic() + IDLE_S
         while not wanted <= runner.position:
-            if not runner.step(QUIET_POLL_S) and time.monotonic() > deadline:
+            if not self._step(runner, QUIET_POLL_S) and time.monotonic() > deadline:
                 raise TimedOut(f"{projection.name} wants {wanted}, has {runner.position} after {IDLE_S:.0f} s")
         return self._views.ask(projection, key, at_least=wanted)
 
@@ -134,7 +138,7 @@ class Embedded:
         return self._projections[projection.name]
 
     def _ends(self, topic: str) -> Cut:
-        return Cut({(topic, p): self._log.stable_end(topic, p) for p in range(self._log.partitions(topic))})
+        return Cut({(topic, p): self._log.end(topic, p) for p in range(self._log.partitions(topic))})
 
     def run_until_idle(self, timeout_s: float = IDLE_S) -> None:
         """Run lanes, relays and projections until there is nothing left to do. Raises TimedOut."""
@@ -150,14 +154,33 @@ class Embedded:
 
         A saga takes one step of its way a call: for whoever wants to look between them, as at a cut.
         """
-        return sum(child.step(0.0) for child in self._children())
+        return sum(self._step(child, 0.0) for child in self._children())
+
+    def _step(self, child: Child, timeout_s: float) -> int:
+        with self._starting_again(child):
+            return child.step(timeout_s)
+
+    @contextmanager
+    def _starting_again(self, child: Child) -> Generator[None]:
+        """Let a child work; one that failed before is started again first, unless somebody else has its part now."""
+        earlier = self._failed.get(child.name)
+        if isinstance(earlier, Fenced):
+            raise Fenced(f"{earlier}. Close this app, and open it again if it is to take over") from earlier
+        try:
+            if earlier is not None:
+                child.start()
+                del self._failed[child.name]
+            yield
+        except BaseException as fault:
+            self._failed[child.name] = fault
+            raise
 
     def _at_rest(self) -> bool:
         """Whether every child has read all there is; a child of a log elsewhere may wait a moment for its records."""
         for child in self._children():
             for (topic, partition), offset in self._reads(child).items():
-                if offset < self._log.stable_end(topic, partition):
-                    child.step(QUIET_POLL_S)
+                if offset < self._log.end(topic, partition):  # nothing is undecided: all lanes are here, and idle
+                    self._step(child, QUIET_POLL_S)
                     return False
         return True
 
@@ -175,7 +198,8 @@ class Embedded:
         machine = self._wiring.machine_of(saga)
         key = id.encode()
         lane = self._lane(machine, partition_of(key, self._log.partitions(machine.topics.commands)))
-        held = lane.memory.instances.get(key)
+        with self._starting_again(lane):
+            held = lane.memory.instances.get(key)
         return None if held is None else held[0]
 
     def state(self, aggregate: Aggregate[Row, Any, Any], id: str, *, at: Cut | None = None) -> Row | None:  # noqa: A002
@@ -185,8 +209,22 @@ class Embedded:
         return found
 
     def cut(self) -> Cut:
-        """A consistent cut of everything that is committed."""
+        """A consistent cut of everything that is committed.
+
+        On a broker a commit becomes readable a moment after it returned, so that is waited for. Raises TimedOut.
+        """
+        self._settle()
         return capture(self._log, self._wiring.topics())
+
+    def _settle(self) -> None:
+        deadline = time.monotonic() + IDLE_S
+        for topics in self._wiring.topics():
+            for topic in (topics.events, topics.outcomes):
+                for (_, partition), end in self._ends(topic).items():
+                    while self._log.stable_end(topic, partition) < end:
+                        if time.monotonic() > deadline:
+                            raise TimedOut(f"{topic}[{partition}] is not readable to its end @{end} in {IDLE_S:.0f} s")
+                        time.sleep(SETTLE_S)
 
     def audit(self, invariant: GlobalInvariant[Any], cut: Cut | None = None) -> Verdict:
         """Judge a global invariant at a cut; at a consistent one captured now where none is given."""
