@@ -62,8 +62,12 @@ def outcome_of(record: OutcomeRecord, cut: Cut) -> Outcome:
     )
 
 
-def command_id_of(given: UUID | str | None) -> bytes:
-    """The 16 bytes of a command id: a new random one, a UUID's, or those that a text always gives."""
+def command_id_of(given: UUID | str | None, message: Message[Any]) -> bytes:
+    """The 16 bytes of a command's id: a new random one, a UUID's, or those that a text always gives.
+
+    A text is an id within its instance: `receipt 17` of alice and of bob are two commands, wherever the two live. A
+    UUID is taken as it is, and must be one command's own.
+    """
     if given is None:
         return os.urandom(16)
     if isinstance(given, UUID):
@@ -71,7 +75,7 @@ def command_id_of(given: UUID | str | None) -> bytes:
     try:
         return UUID(given).bytes
     except ValueError:
-        return uuid5(TEXT_IDS, given).bytes
+        return uuid5(TEXT_IDS, f"{message.to}/{len(message.id)}/{message.id}/{given}").bytes
 
 
 def command_record(
@@ -93,4 +97,4 @@ def command_record(
     if expected_version is not None or expires_after is not None:
         expires = None if expires_after is None else now_ms + expires_after // timedelta(milliseconds=1)
         options = Options(expected_version=expected_version, expires=expires)
-    return Record(key_of(message.id), value, command_envelope(command_id_of(id), options), now_ms)
+    return Record(key_of(message.id), value, command_envelope(command_id_of(id, message), options), now_ms)

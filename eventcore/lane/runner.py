@@ -11,6 +11,7 @@ partition belongs to somebody else, and this lane ends.
 from __future__ import annotations
 
 import time
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -167,17 +168,22 @@ class LaneRunner:
         return _answers(batch, offsets)
 
     def _decide_through_topic(self, commands: Sequence[Record]) -> list[Answer]:
-        wanted = {c.envelope[10:26] for c in commands if c.envelope is not None}
-        found: dict[bytes, Answer] = {}
+        wanted = [c.envelope[10:26] for c in commands if c.envelope is not None]
+        missing = Counter(wanted)
+        found: dict[bytes, deque[Answer]] = {command_id: deque() for command_id in wanted}
         self._log.append(self.topics.commands, self.partition, commands)
         deadline = time.monotonic() + DECIDE_S
-        while len(found) < len(wanted):
+        while missing:
             if time.monotonic() > deadline:
                 raise OutcomeUnknown(f"{self.name}: no outcome within {DECIDE_S:.0f} s; ask again with the same ids")
             batch, offsets = self._step(1.0)
-            if batch is not None:
-                found |= {at: a for a in _answers(batch, offsets) if (at := command_id_in(a.record)) in wanted}
-        return [found[c.envelope[10:26]] for c in commands if c.envelope is not None]
+            for answer in () if batch is None else _answers(batch, offsets):
+                if missing[command_id := command_id_in(answer.record)] > 0:
+                    found[command_id].append(answer)
+                    missing[command_id] -= 1
+                    if not missing[command_id]:
+                        del missing[command_id]
+        return [found[command_id].popleft() for command_id in wanted]
 
     def _step(self, timeout_s: float) -> tuple[Batch | None, Sequence[int]]:
         lane = self._started()
