@@ -1,8 +1,7 @@
 """A client: sends commands through their topic and waits for outcomes, wherever the lanes run.
 
 It follows the outcomes of a partition from the high watermark taken before the command was written, so no outcome is
-missed, and no consumer group is needed. Whoever waits polls for everybody who waits on that partition: an outcome that
-belongs to another waiter is put where that one looks.
+missed, and no consumer group is needed.
 """
 
 from __future__ import annotations
@@ -10,42 +9,31 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventcore.aggregate import Message
 from eventcore.app.app import App
-from eventcore.app.outcome import Outcome, command_id_of, command_record, outcome_of
+from eventcore.app.awaited import Awaited
+from eventcore.app.outcome import Outcome, command_record, outcome_of
 from eventcore.app.wiring import Machine
-from eventcore.avro.outcome import OutcomeRecord, read_outcome
 from eventcore.cut import Cut
-from eventcore.errors import DataError, OutcomeUnknown
+from eventcore.errors import LogUnavailable, OutcomeUnknown
 from eventcore.lane.runner import wall_clock_ms
-from eventcore.log.port import Follower, Log, Record
+from eventcore.log.port import Log, Record
 from eventcore.topics import partition_of
 
 OUTCOME_S = 30.0  # a client's patience by default: a broker's restart and a lane's takeover fit in
 IN_FLIGHT_MAX = 5_000  # commands sent and not answered: bounds the client's memory and a retry's size
-POLL_S = 0.1  # how long one waiter polls for all before it looks whether it is done
 
 
-@dataclass
-class _Partition:
-    """One followed partition of outcomes, and what was found for whoever waits.
+class _Place(NamedTuple):
+    """Where a command is decided: the machine and the partition."""
 
-    `end` is an end of the events, asked for when `finds` was what stands beside it: it holds the events of every outcome
-    that had been found by then. So a batch of outcomes costs one question, not one each.
-    """
-
-    follower: Follower
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    waiting: set[bytes] = field(default_factory=set[bytes])
-    found: dict[bytes, OutcomeRecord] = field(default_factory=dict[bytes, OutcomeRecord])
-    finds: int = 0
-    end: tuple[int, int] = (-1, 0)
+    machine: Machine
+    partition: int
 
 
 class Client:
@@ -55,7 +43,7 @@ class Client:
         self._wiring = app.wiring
         self._log = log
         self._lock = threading.Lock()
-        self._partitions: dict[tuple[str, int], _Partition] = {}
+        self._awaited: dict[tuple[str, int], Awaited] = {}
 
     def send(
         self,
@@ -75,10 +63,17 @@ class Client:
         record = command_record(
             machine, message, wall_clock_ms(), id=id, expected_version=expected_version, expires_after=expires_after
         )
-        partition = self._partition_of(machine, record)
-        waited = self._wait_on(machine, partition, [record])
-        self._log.append(machine.topics.commands, partition, [record])
-        return self._outcome(machine, partition, waited, record, time.monotonic() + timeout_s)
+        place = self._place_of(machine, record)
+        deadline = time.monotonic() + timeout_s
+        awaited = self._awaited_at(place)
+        awaited.expect([_id_of(record)])
+        try:
+            self._log.append(machine.topics.commands, place.partition, [record])
+            taken = awaited.take(_id_of(record), deadline)
+        except BaseException:
+            awaited.give_up([_id_of(record)])
+            raise
+        return outcome_of(taken, self._cut(place, awaited))
 
     def send_all(
         self, messages: Iterable[tuple[Message[Any], UUID | str | None]], *, timeout_s: float = OUTCOME_S
@@ -89,92 +84,64 @@ class Client:
         """
         remaining = iter(messages)
         while batch := list(islice(remaining, IN_FLIGHT_MAX)):
-            sent: list[tuple[Machine, int, Record]] = []
-            groups: dict[tuple[str, int], list[Record]] = {}
+            sent: list[tuple[_Place, Record]] = []
             for message, id in batch:  # noqa: A001 - the field's word
                 machine = self._wiring.machine(message.to)
-                record = command_record(machine, message, wall_clock_ms(), id=command_id(id))
-                partition = self._partition_of(machine, record)
-                sent.append((machine, partition, record))
-                groups.setdefault((machine.name, partition), []).append(record)
-            waits = {
-                (name, partition): self._wait_on(self._wiring.machine(name), partition, records)
-                for (name, partition), records in groups.items()
-            }
-            for (name, partition), records in groups.items():
-                self._log.append(self._wiring.machine(name).topics.commands, partition, records)
-            deadline = time.monotonic() + timeout_s
-            for machine, partition, record in sent:
-                yield self._outcome(machine, partition, waits[machine.name, partition], record, deadline)
+                record = command_record(machine, message, wall_clock_ms(), id=id)
+                sent.append((self._place_of(machine, record), record))
+            yield from self._send_together(sent, timeout_s)
 
-    def _partition_of(self, machine: Machine, record: Record) -> int:
-        return partition_of(record.key, self._log.partitions(machine.topics.commands))
-
-    def _wait_on(self, machine: Machine, partition: int, records: list[Record]) -> _Partition:
-        """Note what is waited for, following the outcomes from a high watermark that is taken before it is sent."""
-        at = (machine.topics.outcomes, partition)
-        with self._lock:
-            if at not in self._partitions:
-                start = {partition: self._log.end(*at)}
-                self._partitions[at] = _Partition(self._log.follow(at[0], start))
-            waited = self._partitions[at]
-        waited.waiting.update(_id_of(record) for record in records)
-        return waited
-
-    def _outcome(
-        self, machine: Machine, partition: int, waited: _Partition, record: Record, deadline: float
-    ) -> Outcome:
-        command_id = _id_of(record)
+    def _send_together(self, sent: list[tuple[_Place, Record]], timeout_s: float) -> Iterator[Outcome]:
+        groups: dict[_Place, list[Record]] = {}
+        for place, record in sent:
+            groups.setdefault(place, []).append(record)
+        awaited: dict[_Place, Awaited] = {}
+        taken = 0
         try:
-            while command_id not in waited.found:
-                if time.monotonic() > deadline:
-                    raise OutcomeUnknown(
-                        f"no outcome yet for command {UUID(bytes=command_id)} in {machine.topics.outcomes}[{partition}]. "
-                        "It is sent and may yet be decided: ask again with the same id. Usually no worker runs its lane."
-                    )
-                if waited.lock.acquire(timeout=POLL_S):
-                    try:
-                        if command_id not in waited.found:
-                            _poll(waited, partition)
-                    finally:
-                        waited.lock.release()
-        finally:
-            waited.waiting.discard(command_id)
-        return outcome_of(waited.found.pop(command_id), self._cut(machine, partition, waited))
+            for place, records in groups.items():
+                at = self._awaited_at(place)
+                at.expect(_id_of(record) for record in records)
+                awaited[place] = at
+            for place, records in groups.items():
+                self._log.append(place.machine.topics.commands, place.partition, records)
+            deadline = time.monotonic() + timeout_s
+            for place, record in sent:
+                outcome = awaited[place].take(_id_of(record), deadline)
+                taken += 1
+                yield outcome_of(outcome, self._cut(place, awaited[place]))
+        finally:  # whoever stops in the middle leaves nothing that is waited for
+            for place, record in sent[taken:]:
+                if place in awaited:
+                    awaited[place].give_up([_id_of(record)])
 
-    def _cut(self, machine: Machine, partition: int, waited: _Partition) -> Cut:
+    def _place_of(self, machine: Machine, record: Record) -> _Place:
+        return _Place(machine, partition_of(record.key, self._log.partitions(machine.topics.commands)))
+
+    def _awaited_at(self, place: _Place) -> Awaited:
+        topics, partition = place.machine.topics, place.partition
+        with self._lock:
+            if (awaited := self._awaited.get((topics.outcomes, partition))) is None:
+                awaited = Awaited(self._log, topics.outcomes, topics.events, partition)
+                self._awaited[topics.outcomes, partition] = awaited
+            return awaited
+
+    def _cut(self, place: _Place, awaited: Awaited) -> Cut:
         """A cut that holds the events of an outcome just seen: the end of the events that were written with it."""
-        events = machine.topics.events
-        finds, end = waited.finds, waited.end
-        if end[0] != finds:
-            waited.end = end = (finds, self._log.end(events, partition))
-        return Cut({(events, partition): end[1]})
+        try:
+            return Cut({(place.machine.topics.events, place.partition): awaited.end_of_events()})
+        except LogUnavailable as away:
+            raise OutcomeUnknown(
+                f"the command was decided, and then the log went away: ask again with the same id. {away}"
+            ) from away
 
     def close(self) -> None:
         """Stop following; the log stays open, it was given."""
         with self._lock:
-            for waited in self._partitions.values():
-                waited.follower.close()
-            self._partitions.clear()
-
-
-def _poll(waited: _Partition, partition: int) -> None:
-    records = waited.follower.poll(IN_FLIGHT_MAX, POLL_S).get(partition, ())
-    waited.finds += bool(records)  # before anything is found: an end that was asked for earlier may not hold its events
-    for record in records:
-        try:
-            outcome = read_outcome(record.value)
-        except DataError:
-            continue  # not an outcome, so nobody waits for it; lanes and `log show` report foreign records
-        if outcome.command_id in waited.waiting:
-            waited.found[outcome.command_id] = outcome
+            for awaited in self._awaited.values():
+                awaited.close()
+            self._awaited.clear()
 
 
 def _id_of(record: Record) -> bytes:
     assert record.envelope is not None, "commands have envelopes"
     return record.envelope[10:26]
-
-
-def command_id(given: UUID | str | None) -> UUID:
-    """The id of a command as a UUID: a new random one where none is given."""
-    return UUID(bytes=command_id_of(given))
