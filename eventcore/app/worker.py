@@ -122,7 +122,7 @@ class Worker:
             self._stop.set()
         except SystemFault as fault:
             self._pause(supervised, fault)
-        except Exception as fault:
+        except BaseException as fault:  # a `sys.exit` in user code too: it would end this thread and be seen by nobody
             supervised.status, supervised.reason = "halted", f"{type(fault).__name__}: {fault}"
             logger.exception("%s halts; its siblings go on", child.name)
 

@@ -1,0 +1,57 @@
+"""A worker in a thread of the test, and waiting for what it does."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import NamedTuple
+
+from eventcore.app import App, Worker
+from eventcore.app.worker import Supervised
+from eventcore.log.port import Log
+from projections import Views
+
+WAIT_S = 30.0  # no test waits this long unless something is lost
+LOOK_S = 0.02
+
+
+class Running(NamedTuple):
+    """A worker and the thread that it runs in."""
+
+    worker: Worker
+    thread: threading.Thread
+
+    def ended(self) -> list[Supervised]:
+        """What became of its children, once it has ended by itself."""
+        self.thread.join(WAIT_S)
+        assert not self.thread.is_alive(), f"still running: {self.worker.children}"
+        return self.worker.children
+
+    def child(self, name: str) -> Supervised:
+        """One of its children."""
+        return next(child for child in self.worker.children if child.child.name == name)
+
+
+@contextlib.contextmanager
+def running(app: App, log: Log, views: Views) -> Generator[Running]:
+    """A worker that runs until the end of the block, or until it ends by itself."""
+    worker = Worker(app, log, views)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield Running(worker, thread)
+    finally:
+        worker.stop()
+        thread.join(WAIT_S)
+        assert not thread.is_alive(), f"the worker does not stop: {worker.children}"
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Look again and again, for WAIT_S at most."""
+    deadline = time.monotonic() + WAIT_S
+    pause = threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {WAIT_S:.0f} s for {what}"
+        pause.wait(LOOK_S)
