@@ -70,6 +70,8 @@ class Worker:
         Raises OwnedElsewhere at once where another worker has an embedded log.
         """
         self._start_lanes()
+        ready = sum(child.status == "running" for child in self.children)
+        logger.info("%d of %d parts stand ready", ready, len(self.children))
         threads = [
             threading.Thread(target=self._supervise, args=(child,), name=child.child.name) for child in self.children
         ]
