@@ -46,6 +46,7 @@ class Code:
     CLIENT_DESTROYED = KafkaError._DESTROY
     FENCED = KafkaError._FENCED
     MESSAGE_TIMED_OUT = KafkaError._MSG_TIMED_OUT
+    NO_LEADERS = KafkaError._NOENT  # what a question for offsets says while no leader is known
     PARTITION_EOF = KafkaError._PARTITION_EOF
     QUEUE_TIMED_OUT = KafkaError._TIMED_OUT_QUEUE
     RESOLVE = KafkaError._RESOLVE

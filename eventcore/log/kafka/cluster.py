@@ -2,11 +2,13 @@
 
 One administrative client answers all of them; it stays alive as long as the log (a collected one fails its pending
 answers). A question is repeated until ANSWER_S have passed where the answer is that a leader or a coordinator moved:
-after a broker's restart the first answers are often that.
+after a broker's restart the first answers are often that. The client remembers who leads and in which epoch, and does
+not look again by itself: ten seconds of asking with the epoch from before a restart were all refused. So it is told to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -183,6 +185,8 @@ class Cluster:
                 if not moved or time.monotonic() + AGAIN_S > deadline:
                     raise fault(raised, doing, self._settings.bootstrap) from raised
             time.sleep(AGAIN_S)
+            with contextlib.suppress(KafkaException):  # the question itself will tell what is wrong
+                self._admin.list_topics(timeout=1.0)
 
 
 def _topic_settings(plan: TopicPlan) -> dict[str, str]:

@@ -21,6 +21,7 @@ AWAY = frozenset(
         Code.NETWORK,
         Code.NOT_COORDINATOR,
         Code.NOT_LEADER,
+        Code.NO_LEADERS,
         Code.QUEUE_TIMED_OUT,
         Code.REQUEST_TIMED_OUT,
         Code.RESOLVE,

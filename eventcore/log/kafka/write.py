@@ -159,8 +159,9 @@ class KafkaWriter:
         self._turn = (self._turn + 1) % RING
         if (line := slot.lines.take_broken()) is not None:
             self._finished = LogUnavailable(
-                f"writing {self._name}: the last transaction is decided, but the talk with the transaction coordinator "
-                f"broke meanwhile ({line}), and a late answer could hit the next one. Own the lane again"
+                f"writing {self._name}: the last transaction is decided, but the talk with its coordinator at "
+                f"{self._settings.bootstrap} broke meanwhile ({line}), and a late answer could hit the next one. "
+                "Nothing more was written; own the lane again"
             )
 
     def _offsets(self, transaction: _Transaction) -> dict[str, Sequence[int]]:
@@ -185,8 +186,8 @@ class KafkaWriter:
             self._finished = _hung(raised, doing, self._settings.bootstrap, sent=sent)
         elif code_of(raised) in FENCED and age_ms > self._settings.transaction_ms:
             self._finished = LogUnavailable(
-                f"{doing}: the transaction was {age_ms / 1_000:.1f} s old and the cluster aborts it after "
-                f"{self._settings.transaction_ms / 1_000:.0f} s. Nothing was written; own the lane again"
+                f"{doing}: the transaction was {age_ms / 1_000:.1f} s old, and Kafka at {self._settings.bootstrap} "
+                f"aborts it after {self._settings.transaction_ms / 1_000:.0f} s. Nothing was written; own the lane again"
             )
         else:
             error = error_of(raised)

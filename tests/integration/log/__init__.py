@@ -1,0 +1,1 @@
+"""What one log adapter promises beyond the contract: files, processes, brokers that go away."""
