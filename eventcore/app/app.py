@@ -10,6 +10,7 @@ from eventcore.aggregate import Aggregate
 from eventcore.app.embedded import Embedded, open_embedded
 from eventcore.app.invariant import GlobalInvariant
 from eventcore.app.wiring import Wiring, wire
+from eventcore.lane.restore import Progress, no_progress
 from projections import Projection
 from sagas import Saga
 
@@ -35,10 +36,18 @@ class App:
         wiring = wire(self.name, self.aggregates, self.projections, self.sagas, self.invariants)
         object.__setattr__(self, "wiring", wiring)  # a frozen dataclass derives fields this way
 
-    def open(self, log: str = "memory:", views: str | None = None, *, partitions: int = PARTITIONS) -> Embedded:
+    def open(
+        self,
+        log: str = "memory:",
+        views: str | None = None,
+        *,
+        partitions: int = PARTITIONS,
+        progress: Progress = no_progress,
+    ) -> Embedded:
         """Run the app in this process, in the caller's thread: worker and client in one. Use it as a context manager.
 
         `log` and `views` are addresses: `memory:`, `sqlite:bank.db`, `kafka://…`; `postgresql://…` for views. Views
-        of an embedded log stand beside it by default (`bank.views.db`). Raises OwnedElsewhere where a worker has it.
+        of an embedded log stand beside it by default (`bank.views.db`). `progress` is told how far the log is read.
+        Raises OwnedElsewhere where a worker has it.
         """
-        return open_embedded(self.wiring, log, views, partitions)
+        return open_embedded(self.wiring, log, views, partitions, progress)

@@ -25,6 +25,8 @@ from eventcore.app.outcome import Outcome, command_record, outcome_of
 from eventcore.app.wiring import Machine, Wiring, provision
 from eventcore.cut import Cut
 from eventcore.errors import Fenced, TimedOut, UnknownName, WrongUse
+from eventcore.lane.restore import Progress as Report
+from eventcore.lane.restore import no_progress
 from eventcore.lane.runner import BATCH_TURNS_MAX, LaneRunner, wall_clock_ms
 from eventcore.log.address import open_log
 from eventcore.log.port import Log, Record
@@ -54,10 +56,14 @@ class Embedded:
         self._failed: dict[str, BaseException] = {}  # children that must be started again before they go on
         self._closed = False
 
-    def start(self) -> None:
+    def start(self, progress: Report = no_progress) -> None:
         """Own every lane and restore it, take over every projection. Raises OwnedElsewhere, LogUnavailable."""
-        for child in self._children():
-            child.start()
+        for lane in self._lanes.values():
+            lane.start(progress)
+        for relay in self._relays:
+            relay.start()
+        for projection in self._projections.values():
+            projection.start()
 
     def _children(self) -> list[Child]:
         return [*self._lanes.values(), *self._relays, *self._projections.values()]
@@ -248,7 +254,9 @@ class Embedded:
         self.close()
 
 
-def open_embedded(wiring: Wiring, log_address: str, views_address: str | None, partitions: int) -> Embedded:
+def open_embedded(
+    wiring: Wiring, log_address: str, views_address: str | None, partitions: int, progress: Report = no_progress
+) -> Embedded:
     """Open log and views, make what is missing in them, and start. See `App.open`."""
     log = open_log(log_address)
     try:
@@ -258,7 +266,7 @@ def open_embedded(wiring: Wiring, log_address: str, views_address: str | None, p
             views.upgrade()
             views.prepare(list(wiring.projections.values()))
             embedded = Embedded(wiring, log, views)
-            embedded.start()
+            embedded.start(progress)
         except BaseException:
             views.close()
             raise
