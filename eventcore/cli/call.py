@@ -116,7 +116,8 @@ class Call:
             with self.opened_views() as views:
                 views.check()
         try:
-            app = self.app.open(self.log.value, self.views.value, partitions=self.partitions())
+            with self.reporting() as progress:
+                app = self.app.open(self.log.value, self.views.value, partitions=self.partitions(), progress=progress)
         except OwnedElsewhere:
             yield None
             return

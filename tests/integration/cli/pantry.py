@@ -85,7 +85,7 @@ def never_over_full(jar: Jar) -> bool:
     return jar.count <= 1_000
 
 
-never_thirteen = Invariant("never_thirteen", lambda jar: jar.count != 13, on_violation="quarantine")
+never_thirteen: Invariant[Jar] = Invariant("never_thirteen", lambda jar: jar.count != 13, on_violation="quarantine")
 jars = Aggregate("jar", Jar, decide, evolve, invariants=[never_over_full, never_thirteen])
 
 

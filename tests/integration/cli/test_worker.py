@@ -11,6 +11,7 @@ import pytest
 from tests.integration.cli.conftest import ROOT, Process, Program, Start
 from tests.integration.cli.pantry import POISON
 
+
 def running(program: Program, start: Start, *arguments: str) -> Process:
     """A worker that has decided a command."""
     worker = start(*arguments, "run")
