@@ -53,7 +53,7 @@ KAFKA = re.compile(r"kafka://([\w.,:-]+)(?:\?prefix=([\w.-]+))?")
 POSTGRES = re.compile(r"postgresql://[^\s'\")]+")
 WORKER = re.compile(r"eventcore\b.* run")
 WORKER_S = 60  # for a worker to start on topics and tables that it makes, and to end
-RUNS = b"eventcore.run: runs "  # what a worker logs when it has everything and begins
+RUNS = b"parts stand ready"  # what a worker logs when its lanes, relays and projections have begun
 
 
 class Block(NamedTuple):
@@ -155,6 +155,7 @@ class Run:
         finally:
             for worker, _ in self._workers:
                 worker.kill()
+                worker.wait()
 
     def _compare(self, block: Block, said: str, printed: str) -> None:
         if not matches(said, self._documented(printed)):
