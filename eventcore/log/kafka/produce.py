@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from eventcore.errors import LogUnavailable, OutcomeUnknown
+from eventcore.log.kafka.away import Away
 from eventcore.log.kafka.client import Code, KafkaError, KafkaException, Producer
 from eventcore.log.kafka.faults import fault
 from eventcore.log.kafka.lines import ClientLines
 from eventcore.log.kafka.settings import ANSWER_S, KafkaSettings
 from eventcore.log.port import ENVELOPE_HEADER, Record
 
+PROBE_S = 1.0  # how long we ask whether a cluster that seemed away is back
 SLICE_S = 0.001  # another thread's poll may have served our receipts meanwhile
 OnDelivery = Callable[[Any, Any], None]
 
@@ -68,6 +70,7 @@ class Appender:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
+        self._away = Away()
         self._making = threading.Lock()
         self._producer: Any = None
         self._client()
@@ -77,6 +80,7 @@ class Appender:
         producer = self._client()
         receipts = _Receipts()
         doing = f"appending {len(records)} records to {topic}[{partition}]"
+        self._raise_if_away(producer, doing)
         try:
             name = self._settings.name(topic)
             hand_over(producer, name, partition, records, receipts.take, receipts.take)
@@ -95,6 +99,7 @@ class Appender:
                 f"{doing}: Kafka at {self._settings.bootstrap} acknowledged {receipts.count} of them in {ANSWER_S:.0f} "
                 "s. A prefix of the rest may be written too: look in the log, or append again if repeats do no harm"
             )
+        self._away.seen = False
         return receipts.offsets
 
     def close(self) -> None:
@@ -102,11 +107,22 @@ class Appender:
         if self._producer is not None:
             self._drop(self._producer)
 
+    def _raise_if_away(self, producer: Any, doing: str) -> None:
+        """Raise LogUnavailable while nothing is handed over yet, if the cluster went away and is not back."""
+        try:
+            producer.poll(0)
+            if self._away.seen:
+                producer.list_topics(timeout=PROBE_S)
+                self._away.seen = False
+        except (KafkaException, SystemError) as raised:
+            raise fault(raised, doing, self._settings.bootstrap) from raised
+
     def _client(self) -> Any:
         with self._making:
             if self._producer is None:
                 try:
-                    self._producer = Producer(self._settings.appender(ClientLines()))
+                    config = self._settings.appender(ClientLines()) | {"error_cb": self._away.hear}
+                    self._producer = Producer(config)
                 except KafkaException as raised:
                     doing = f"making a client for {self._settings.bootstrap}"
                     raise LogUnavailable(f"{doing}: {raised.args[0].str()}. Check the address") from raised

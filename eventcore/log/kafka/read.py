@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eventcore.errors import DataError, EventcoreError, LogUnavailable, WrongUse
+from eventcore.log.kafka.away import Away
 from eventcore.log.kafka.client import Code, Consumer, KafkaError, KafkaException, TopicPartition
 from eventcore.log.kafka.faults import fault
 from eventcore.log.kafka.lines import ClientLines
@@ -32,7 +33,7 @@ class KafkaFollower:
         self._settings = settings
         self._topic = topic
         self._positions = dict(starts)
-        self._away = _Away()
+        self._away = Away()
         config = settings.consumer(settings.group("followers"), ClientLines()) | {"error_cb": self._away.hear}
         self._consumer: Any = Consumer(config)
         self._consumer.assign([TopicPartition(settings.name(topic), p, start) for p, start in starts.items()])
@@ -140,17 +141,6 @@ class KafkaFollower:
                 "and reachable from here? Poll again: reading goes on by itself when it is back"
             ) from raised
         self._away.seen = False
-
-
-class _Away:
-    """Remembers that the library could reach no broker. Apart from the follower, so that no cycle keeps its consumer."""
-
-    def __init__(self) -> None:
-        self.seen = False
-
-    def hear(self, error: KafkaError) -> None:
-        if error.code() in {Code.ALL_BROKERS_DOWN, Code.TRANSPORT, Code.RESOLVE}:
-            self.seen = True
 
 
 def _apart(headers: Sequence[tuple[str, bytes | None]]) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:

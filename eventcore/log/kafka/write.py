@@ -102,12 +102,16 @@ class KafkaWriter:
         except SystemFault:  # the lane is being left: whoever owns it next decides what is open
             self._finished = None
         self._closed = True
-        self._calls.end()
-        self._slots.clear()
+        self._release()
 
     def _own(self) -> None:
-        for slot in self._slots:
+        for slot in list(self._slots):
             self._bounded(functools.partial(slot.producer.init_transactions, OWN_S), OWN_S, sent=False)
+
+    def _release(self) -> None:
+        """Let go of the clients and the thread; an error that is kept may keep this writer alive for longer."""
+        self._calls.end()
+        self._slots.clear()
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -163,6 +167,7 @@ class KafkaWriter:
                 f"{self._settings.bootstrap} broke meanwhile ({line}), and a late answer could hit the next one. "
                 "Nothing more was written; own the lane again"
             )
+            self._release()
 
     def _offsets(self, transaction: _Transaction) -> dict[str, Sequence[int]]:
         offsets: dict[str, Sequence[int]] = {}
@@ -173,7 +178,8 @@ class KafkaWriter:
                     f"offsets {span.first} to {span.last}. Usual cause: another producer writes to this topic. "
                     "Own the lane again and read its log"
                 )
-                self._check_usable()
+                self._release()
+                raise self._finished
             offsets[span.topic] = _joined(offsets.get(span.topic, range(0)), range(span.first, span.last + 1))
         return offsets
 
@@ -195,6 +201,7 @@ class KafkaWriter:
                 sent = False
                 self._abort_quietly(slot)
             self._finished = fault(raised, doing, self._settings.bootstrap, sent=sent)
+        self._release()
         return self._finished
 
     def _abort_quietly(self, slot: _Slot) -> None:
