@@ -88,10 +88,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """A clean environment that holds the wheel and what it depends on, without extras."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=True)
-    made = Environment(folder, tmp_path_factory.mktemp("elsewhere"))
+    """A clean environment that holds the wheel and what it depends on, without extras; tests install nothing into it."""
+    return new_environment(wheel, tmp_path_factory)
+
+
+def new_environment(wheel: Path, folders: pytest.TempPathFactory) -> Environment:
+    """Such an environment of a test's own."""
+    made = Environment(folders.mktemp("environment"), folders.mktemp("elsewhere"))
+    venv.create(made.folder, with_pip=True)
     made.run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
     return made
 
@@ -150,3 +154,14 @@ def test_nothing_of_the_tree_besides_the_packages_can_be_imported(environment: E
 
 def test_the_installed_packages_pass_their_own_dependency_check(environment: Environment) -> None:
     environment.run("python", "-m", "pip", "check")
+
+
+def test_a_new_project_passes_its_tests_where_only_the_wheel_is_installed(
+    wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    own = new_environment(wheel, tmp_path_factory)
+    assert "make test" in own.run("eventcore", "new", "shop")
+    make = ["make", "-C", str(own.elsewhere / "shop"), "test", f"PYTHON={own.folder / 'bin' / 'python'}"]
+    done = subprocess.run(make, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed" in done.stdout
