@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from eventcore.cut import Cut, Position
 from eventcore.errors import EventcoreError, NotSupported, ViewsUnavailable, WrongUse
+from eventcore.log.sqlite.write_ahead import turn_on_write_ahead
 from eventcore.value import Value
 from projections import schema
 from projections.models import model_of
@@ -252,7 +253,7 @@ class _Connection:
         with _translated(path):
             self.raw = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             try:
-                self.raw.execute("PRAGMA journal_mode=WAL")
+                turn_on_write_ahead(self.raw)
                 self.raw.execute("PRAGMA synchronous=NORMAL")
             except BaseException:
                 self.raw.close()

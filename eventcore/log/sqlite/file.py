@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 
 from eventcore.errors import DataError, LogUnavailable
-from eventcore.log.sqlite.faults import BUSY, BUSY_S, fault, primary_code
+from eventcore.log.sqlite.faults import BUSY_S, fault
+from eventcore.log.sqlite.write_ahead import turn_on_write_ahead
 
 APPLICATION_ID = 0x65766C67  # "evlg": what `file bank.db` shows as the application
 LAYOUT = 1  # the version of what follows
@@ -70,7 +70,8 @@ def open_file(path: str) -> sqlite3.Connection:
     try:
         connection = connect(path)
         if not _is_ours(connection, path):
-            _turn_on_write_ahead(connection, path)
+            if (mode := turn_on_write_ahead(connection)) != "wal":
+                raise LogUnavailable(f"{path} cannot have a write-ahead log ({mode}): a network file system has none")
             _lay_out(connection, path)
     except sqlite3.Error as raised:
         if connection is not None:
@@ -98,22 +99,6 @@ def _is_ours(connection: sqlite3.Connection, path: str) -> bool:
     if application or layout or tables:
         raise DataError(f"{path} belongs to another program ({tables} tables, none of a log). Choose another file")
     return False
-
-
-def _turn_on_write_ahead(connection: sqlite3.Connection, path: str) -> None:
-    """Write-ahead logging, so that readers and the writer do not wait for each other. Two may try at once."""
-    deadline = time.monotonic() + BUSY_S
-    while True:
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        except sqlite3.OperationalError as raised:
-            if primary_code(raised) not in BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
-        else:
-            if mode != "wal":
-                raise LogUnavailable(f"{path} cannot have a write-ahead log ({mode}): a network file system has none")
-            return
 
 
 def _lay_out(connection: sqlite3.Connection, path: str) -> None:
