@@ -70,8 +70,7 @@ def open_file(path: str) -> sqlite3.Connection:
     try:
         connection = connect(path)
         if not _is_ours(connection, path):
-            if (mode := turn_on_write_ahead(connection)) != "wal":
-                raise LogUnavailable(f"{path} cannot have a write-ahead log ({mode}): a network file system has none")
+            _write_ahead(connection, path)
             _lay_out(connection, path)
     except sqlite3.Error as raised:
         if connection is not None:
@@ -99,6 +98,11 @@ def _is_ours(connection: sqlite3.Connection, path: str) -> bool:
     if application or layout or tables:
         raise DataError(f"{path} belongs to another program ({tables} tables, none of a log). Choose another file")
     return False
+
+
+def _write_ahead(connection: sqlite3.Connection, path: str) -> None:
+    if (mode := turn_on_write_ahead(connection)) != "wal":
+        raise LogUnavailable(f"{path} cannot have a write-ahead log ({mode}): a network file system has none")
 
 
 def _lay_out(connection: sqlite3.Connection, path: str) -> None:
