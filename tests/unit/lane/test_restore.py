@@ -270,13 +270,13 @@ def changed(evolves: Any = evolve, **others: Any) -> Aggregate[Any, Any, Any]:
 def forgets_withdrawals(account: Account, event: Event) -> Account:
     """An evolve that lost a case."""
     if isinstance(event, Withdrawn):
-        raise LookupError("withdrawals")
+        raise TypeError("withdrawals")
     return evolve(account, event)
 
 
 def test_an_evolve_that_raises_stops_the_instances_that_it_raises_for() -> None:
     memory = read_back(busy_log(), changed(forgets_withdrawals))
-    assert memory.quarantined == {b"alice": "bank.account.events[0]@3: LookupError: withdrawals"}
+    assert memory.quarantined == {b"alice": "bank.account.events[0]@3: TypeError: withdrawals"}
 
 
 # --- R4: states that today's code refuses -----------------------------------------------------------------------------
