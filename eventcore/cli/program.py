@@ -15,7 +15,7 @@ from eventcore.cli import cuts, db, logs, sagas, schemas
 from eventcore.cli.ask import ask
 from eventcore.cli.call import Call
 from eventcore.cli.config import config, version
-from eventcore.cli.faults import CALLER, DONE, INTERRUPTED, report
+from eventcore.cli.faults import DONE, INTERRUPTED, report
 from eventcore.cli.new import new
 from eventcore.cli.output import Output
 from eventcore.cli.replay import replay
@@ -127,6 +127,6 @@ def _usage(error: Any, *, as_json: bool) -> int:
     where = error.ctx.command_path if error.ctx is not None else "eventcore"
     said: str = error.format_message()
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help of a group of verbs
-        sys.stderr.write(f"{said}\n")
-        return CALLER
+        sys.stdout.write(f"{said}\n")
+        return DONE
     return report(WrongUse(f"{said.rstrip('.')}. See `{where} --help`"), as_json=as_json)

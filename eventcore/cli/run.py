@@ -104,6 +104,8 @@ def patiently(stop: threading.Event, action: Callable[[], None]) -> bool:
         try:
             action()
         except (LogUnavailable, ViewsUnavailable) as away:
+            if stop.is_set():
+                return False
             if time.monotonic() > deadline:
                 raise
             logger.warning("waits %.1f s and tries again: %s", pause, away)

@@ -135,3 +135,14 @@ def test_a_folder_of_the_users_that_bears_a_name_of_ours_is_named(tmp_path: Path
     assert (
         f"{tmp_path}/sagas/__init__.py would be imported as 'sagas', which is a package of eventcore's" in done.stderr
     )
+
+
+def test_a_command_that_waits_can_be_interrupted_and_ends_with_130(program: Program, start: Start) -> None:
+    lanes = start("run", "--only", "lanes:move")  # so nobody decides what is sent to a jar
+    lanes.wait_for("4 of 4 parts stand ready")
+    waiting = start("send", "jar", "a", "Add", '{"count": 1}')
+    while not program("log", "show", "jar.commands").out:
+        assert waiting.popen.poll() is None
+    waiting.popen.send_signal(signal.SIGINT)
+    ended = waiting.ended()
+    assert (ended.code, ended.out, ended.err) == (130, "", "eventcore: interrupted.\n")
