@@ -127,9 +127,8 @@ def sqlite_one_by_one_row() -> Row:
     """One command, its event and its outcome in one commit, beside a raw commit of the same three rows."""
     with tempfile.TemporaryDirectory() as folder:
         stored = _stored_rows(Path(folder) / "shape.db")
-        ours = [_one_by_one(Path(folder)) for _ in range(runs())]
-        twin = [_one_by_one_twin(Path(folder), stored) for _ in range(runs())]
-    mine, raw = statistics.median(ours), statistics.median(twin)
+        pairs = [(_one_by_one(Path(folder)), _one_by_one_twin(Path(folder), stored)) for _ in range(runs())]
+    mine, raw = statistics.median(ours for ours, _ in pairs), statistics.median(twin for _, twin in pairs)
     return Row(
         "a command on SQLite, one a commit (p50)",
         f"{mine:.0f} µs",
