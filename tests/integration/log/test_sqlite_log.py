@@ -102,6 +102,7 @@ def test_another_process_appends_while_a_lane_is_owned_and_followers_are_woken(f
     with another_process(file, f"while True: {appends}") as child, contextlib.closing(SqliteLog(file)) as log:
         assert child.stdin is not None
         writer, follower = owned(log), log.follow(TOPICS.commands, {0: 0})
+        began = time.monotonic()
         for number in range(20):
             child.stdin.write(f"{number}\n")
             child.stdin.flush()
@@ -110,7 +111,22 @@ def test_another_process_appends_while_a_lane_is_owned_and_followers_are_woken(f
             assert keys(list(found)) == [str(number)]
             writer.append(TOPICS.events, [record(str(number))])
             writer.commit(number + 1)
+        assert time.monotonic() - began < POLL_S, "the follower was not woken, it waited its time out"
         assert keys(read(log, TOPICS.events)) == keys(read(log, TOPICS.commands)) == [str(n) for n in range(20)]
+
+
+def test_handles_that_append_by_turns_write_behind_each_other(file: str) -> None:
+    with contextlib.closing(SqliteLog(file)) as one, contextlib.closing(SqliteLog(file)) as other:
+        offsets = [list(log.append(TOPICS.commands, 0, [record("a"), record("b")])) for log in (one, other) * 3]
+        assert offsets == [[n, n + 1] for n in range(0, 12, 2)]
+        assert len(read(one, TOPICS.commands)) == 12
+
+
+def test_commits_reach_the_disk_before_they_return(file: str) -> None:
+    """No test cuts the power: this holds the setting that SQLite documents for it (2 is FULL)."""
+    with contextlib.closing(SqliteLog(file)) as log:
+        assert log._store.connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert log._store.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_topic_made_by_another_process_is_found(file: str) -> None:
@@ -132,6 +148,8 @@ def test_where_the_lock_failed_the_term_still_fences(file: str) -> None:
     """As on a network file system without locks: here the side file is taken away from under its owner."""
     with contextlib.closing(SqliteLog(file)) as first, contextlib.closing(SqliteLog(file)) as second:
         former = owned(first)
+        former.append(TOPICS.events, [record("before")])
+        former.commit(1)
         former.append(TOPICS.events, [record("lost")])
         Path(f"{file}.lock").unlink()
         owner = owned(second)
@@ -139,7 +157,7 @@ def test_where_the_lock_failed_the_term_still_fences(file: str) -> None:
             former.commit(1)
         owner.append(TOPICS.events, [record("kept")])
         owner.commit(1)
-        assert keys(read(second, TOPICS.events)) == ["kept"]
+        assert keys(read(second, TOPICS.events)) == ["before", "kept"]
 
 
 def test_a_table_a_partition_can_be_read_with_any_sqlite(file: str) -> None:
