@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 from eventcore.aggregate import Aggregate
 from eventcore.app.invariant import GlobalInvariant, Part
 from eventcore.app.wiring import Machine, Wiring
-from eventcore.avro.envelope import read_envelope
 from eventcore.cut import Cut, Position
-from eventcore.errors import BrokenLog, DataError
-from eventcore.lane.restore import Progress, no_progress, read_to
+from eventcore.errors import BrokenLog, DecodeError
+from eventcore.lane.restore import Progress, no_progress, own_envelope, read_to
 from eventcore.log.port import Log
 from sagas import Saga, open_data
 
@@ -37,25 +36,34 @@ class Verdict:
 def states_at(log: Log, machine: Machine, cut: Cut, progress: Progress = no_progress) -> dict[str, Any]:
     """The state of every instance of a machine at a cut, by id.
 
-    Raises BrokenLog at an event of ours that does not decode or does not fold.
+    Foreign records are nobody's events, as they are to a lane. Raises BrokenLog where an event is missing, or does not
+    decode or fold: then no state at all can be told.
     """
     states: dict[str, Any] = {}
-    topic, aggregate = machine.topics.events, machine.aggregate
-    for partition in range(log.partitions(topic)):
-        for records in read_to(log, topic, partition, cut[topic, partition], progress):
-            for record in records:
-                try:
-                    read_envelope(record.envelope)
-                except DataError:
-                    continue  # a foreign record is nobody's event; its instance is quarantined by the lane
-                id_ = (record.key or b"").decode(errors="backslashreplace")
-                try:
-                    event = machine.events.decode(record.value or b"")
-                    states[id_] = aggregate.evolve(states[id_] if id_ in states else aggregate.initial(), event)
-                except Exception as fault:
-                    where = str(Position(topic, partition, record.offset))
-                    raise BrokenLog(where, f"the event does not fold: {type(fault).__name__}: {fault}") from fault
+    for partition in range(log.partitions(machine.topics.events)):
+        _fold_partition(log, machine, partition, cut, states, progress)
     return states
+
+
+def _fold_partition(
+    log: Log, machine: Machine, partition: int, cut: Cut, states: dict[str, Any], progress: Progress
+) -> None:
+    aggregate, topic = machine.aggregate, machine.topics.events
+    sequence = term = 0
+    for records in read_to(log, topic, partition, cut[topic, partition], progress):
+        for record in records:
+            where = Position(topic, partition, record.offset)
+            try:
+                envelope = own_envelope(record, where, sequence, term)
+            except DecodeError:
+                continue
+            sequence, term = envelope.sequence, envelope.term
+            id_ = (record.key or b"").decode(errors="backslashreplace")
+            try:
+                event = machine.events.decode(record.value or b"")
+                states[id_] = aggregate.evolve(states[id_] if id_ in states else aggregate.initial(), event)
+            except Exception as fault:
+                raise BrokenLog(str(where), f"the event does not fold: {type(fault).__name__}: {fault}") from fault
 
 
 def judge(

@@ -22,7 +22,7 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.envelope import Envelope, read_envelope
 from eventcore.avro.outcome import OutcomeRecord, read_outcome
 from eventcore.cut import Position
-from eventcore.errors import BrokenLog, DataError, InvalidValue, TimedOut
+from eventcore.errors import BrokenLog, DataError, DecodeError, InvalidValue, TimedOut
 from eventcore.lane.journal import QUARANTINED, RAISED
 from eventcore.lane.memory import Decided, LaneMemory
 from eventcore.log.port import Log, Recorded
@@ -93,6 +93,21 @@ def restore(
     return memory
 
 
+def own_envelope(record: Recorded, where: Position, sequence: int, term: int) -> Envelope:
+    """The envelope of the event that follows the one of this sequence and term.
+
+    Raises DecodeError for a foreign record (R2), BrokenLog where events are missing before this one (R1).
+    """
+    envelope = read_envelope(record.envelope)
+    if envelope.sequence <= sequence or envelope.term < term:
+        stale = f"sequence {envelope.sequence} of term {envelope.term} after {sequence} of {term}"
+        raise DecodeError("eventcore.Envelope", "sequence", stale)
+    if envelope.sequence > sequence + 1:
+        missing = f"sequence {envelope.sequence} follows {sequence}: events are missing between them"
+        raise BrokenLog(str(where), missing)
+    return envelope
+
+
 class _Folder:
     """Folds the events of one partition into a lane's memory."""
 
@@ -109,19 +124,10 @@ class _Folder:
         memory = self._memory
         where = Position(self._topic, self._partition, record.offset)
         try:
-            envelope = read_envelope(record.envelope)
-        except DataError as foreign:
+            envelope = own_envelope(record, where, memory.event_sequence, memory.term)
+        except DecodeError as foreign:
             self._quarantine(record.key, f"foreign record at {where}: {foreign}")
             return
-        if envelope.sequence <= memory.event_sequence or envelope.term < memory.term:
-            stale = (
-                f"sequence {envelope.sequence} of term {envelope.term} after {memory.event_sequence} of {memory.term}"
-            )
-            self._quarantine(record.key, f"foreign record at {where}: {stale}")
-            return
-        if envelope.sequence > memory.event_sequence + 1:
-            missing = f"sequence {envelope.sequence} follows {memory.event_sequence}: events are missing between them"
-            raise BrokenLog(str(where), missing)
         memory.event_sequence = envelope.sequence
         _advance(memory, envelope.term, envelope.stamp)
         if record.key is not None and record.key not in memory.quarantined:
