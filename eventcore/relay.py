@@ -53,10 +53,20 @@ class Relay:
         self._follower = self._log.follow(self.reads, self._saved)
 
     def step(self, timeout_s: float) -> int:
-        """Relay one batch; return how many records it read. Whatever it raises, the relay must be started again."""
+        """Relay one batch; return how many records it had. Whatever it raises, the relay must be started again.
+
+        Raises LogUnavailable, OutcomeUnknown, and what the route raises.
+        """
         if self._follower is None:
-            raise WrongUse(f"the relay {self.name} is not started")
-        polled = self._follower.poll(BATCH_RECORDS_MAX, timeout_s)
+            raise WrongUse(f"the relay {self.name} is not started, or failed since: start it")
+        try:
+            return self._step(self._follower, timeout_s)
+        except BaseException:
+            self.close()  # it has read what it did not send: going on from here would pass over that
+            raise
+
+    def _step(self, follower: Follower, timeout_s: float) -> int:
+        polled = follower.poll(BATCH_RECORDS_MAX, timeout_s)
         sent: dict[tuple[str, int], list[Record]] = {}
         count = 0
         for partition, records in polled.items():
@@ -66,7 +76,7 @@ class Relay:
                     sent.setdefault((routed.topic, routed.partition), []).append(routed.record)
         for (topic, partition), records_out in sent.items():
             self._log.append(topic, partition, records_out)
-        moved = {p: at for p, at in self._follower.positions.items() if at != self._saved[p]}
+        moved = {p: at for p, at in follower.positions.items() if at != self._saved[p]}
         if moved:
             self._log.save(self.name, self.reads, moved)
             self._saved |= moved

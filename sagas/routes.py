@@ -14,7 +14,7 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.envelope import Options, SagaStep, Source, command_envelope, read_envelope
 from eventcore.avro.outcome import read_outcome
 from eventcore.cut import Position
-from eventcore.errors import DataError
+from eventcore.errors import DataError, InvalidValue, UnknownName, UnknownSchema
 from eventcore.log.port import Record, Recorded
 from eventcore.relay import Route, Routed
 from eventcore.topics import Topics, key_of, partition_of
@@ -32,14 +32,20 @@ def requests_of(
         try:
             envelope = read_envelope(record.envelope)
             event = events.decode(record.value or b"")
-        except DataError:
+            saga_id, key = (record.key or b"").decode(), b""
+            if isinstance(event, (StepRequested, UndoRequested)):
+                key = key_of(event.id)
+        except UnknownSchema as newer:
+            newer.add_note(f"{at} was written by other code than runs here. Nothing is passed over: deploy that code.")
+            raise
+        except (DataError, InvalidValue, UnicodeDecodeError):
             return None  # no lane wrote it, so nothing is asked for by it
         if not isinstance(event, (StepRequested, UndoRequested)):
             return None
-        saga_id = (record.key or b"").decode()
+        if event.to not in topics:
+            raise UnknownName(f"aggregate (asked for by {saga.name} {saga_id!r} at {at})", event.to, list(topics))
         step = SagaStep(saga.name, saga_id, event.step, "do" if isinstance(event, StepRequested) else "undo")
         options = Options(source=Source(at.topic, at.partition, at.offset), step=step)
-        key = key_of(event.id)
         header = command_envelope(command_id(saga.name, saga_id, step.step, step.action), options, stamp=envelope.stamp)
         target = Record(key, event.command, header, record.time_ms)
         return Routed(topics[event.to].commands, partition_of(key, partitions[event.to]), target)
@@ -58,8 +64,11 @@ def answers_to(inboxes: Mapping[str, Catalogue], topics: Mapping[str, Topics], p
         step = outcome.details.step
         if step is None or step.saga not in inboxes:
             return None
+        try:
+            key = key_of(step.id)
+        except InvalidValue:
+            return None  # no saga can have such an id: whoever sent that command was no saga
         answer = Answered(step.step, step.action, outcome.details.kind, outcome.details.reason)
-        key = key_of(step.id)
         id_ = hashlib.blake2b(str(at).encode(), digest_size=16).digest()
         header = command_envelope(id_, Options(source=Source(at.topic, at.partition, at.offset)), stamp=outcome.stamp)
         inbox = Record(key, inboxes[step.saga].encode(answer), header, record.time_ms)
