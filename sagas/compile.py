@@ -136,11 +136,16 @@ class _Reactions(Generic[Data]):
         # third step, or undo its first, never begins.
         for step in self.saga.steps:
             try:
-                self._do(step, data)
-                if step.undo is not None:
-                    self._undo(step, data)
+                do = self._do(step, data)
+                undo = self._undo(step, data) if step.undo is not None else None
             except InvalidValue as impossible:
                 raise Refusal("impossible_step", f"step {step.name!r}: {impossible}") from impossible
+            if undo is not None and (undo.to, undo.id) != (do.to, do.id):
+                raise WrongUse(
+                    f"saga {self.saga.name!r}: step {step.name!r} is done at {do.to} {do.id!r} and undone at {undo.to} "
+                    f"{undo.id!r}. Only the instance that accepted a step knows whether there is anything to undo: "
+                    "undo it there, and let what the other one does be a step of its own."
+                )
         return [data, self._do(self.saga.steps[0], data)]
 
     def answered(self, progress: Progress[Data], data: Data, answer: Answered) -> list[LedgerEvent]:
