@@ -1,0 +1,113 @@
+"""An embedded app goes on after a failure from what the log says, and gives way to another owner."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from eventcore.app import Embedded
+from eventcore.app.wiring import provision
+from eventcore.errors import Fenced, LogUnavailable, OwnedElsewhere, TimedOut
+from eventcore.log.port import Log
+from examples.bank.account import Account, Deposit, accounts
+from examples.bank.app import app
+from examples.bank.balances import Balance, balances
+from examples.bank.conservation import money_is_conserved
+from examples.bank.transfer import RequestTransfer, transfers
+from projections import open_views
+from tests.failing import FailingLog
+
+wiring = app.wiring
+
+
+@contextlib.contextmanager
+def bank_on(log: Log) -> Generator[Embedded]:
+    """The bank on a log, as `App.open` makes it."""
+    provision(log, wiring, 2)
+    views = open_views("memory:")
+    views.upgrade()
+    views.prepare([balances])
+    with Embedded(wiring, log, views) as bank:
+        bank.start()
+        yield bank
+
+
+@pytest.mark.parametrize("fault", [LogUnavailable("the log is away"), KeyboardInterrupt()])
+def test_a_commit_that_failed_is_not_believed(fault: BaseException) -> None:
+    log = FailingLog()
+    log.fault = fault
+    with bank_on(log) as bank:
+        bank.send(accounts.to("alice", Deposit(5)))
+        log.commits = 1
+        with pytest.raises(type(fault)):
+            bank.send(accounts.to("alice", Deposit(7)), id="seven")
+        outcome = bank.send(accounts.to("alice", Deposit(7)), id="seven")
+        assert (outcome.kind, outcome.version, outcome.repeated) == ("accepted", 2, False)
+        assert bank.state(accounts, "alice") == Account(12)
+        assert bank.ask(balances, "alice", at_least=outcome.cut).row == Balance("alice", 12)
+
+
+def test_a_log_that_stays_away_is_tried_again_each_time() -> None:
+    log = FailingLog()
+    with bank_on(log) as bank:
+        log.commits = 3
+        for _ in range(3):
+            with pytest.raises(LogUnavailable):
+                bank.send(accounts.to("alice", Deposit(5)), id="five")
+        assert bank.send(accounts.to("alice", Deposit(5)), id="five").version == 1
+
+
+@pytest.mark.parametrize("failures", range(1, 9))
+def test_a_transfer_ends_though_its_relays_fail_on_the_way(failures: int) -> None:
+    log = FailingLog()
+    with bank_on(log) as bank:
+        bank.send(accounts.to("alice", Deposit(500)))
+        bank.send(transfers.to("t", RequestTransfer("alice", "bob", 300)))
+        for _ in range(failures):
+            log.appends = 1
+            with contextlib.suppress(LogUnavailable):
+                bank.run_until_idle()
+        log.appends = 0
+        bank.run_until_idle()
+        progress = bank.saga(transfers, "t")
+        assert progress is not None
+        assert progress.status == "completed"
+        assert bank.state(accounts, "bob") == Account(balance=300, credited=300)
+        assert bank.audit(money_is_conserved).holds
+
+
+def test_an_app_that_another_took_over_from_does_not_take_back() -> None:
+    log = FailingLog()
+    with bank_on(log) as first:
+        first.send(accounts.to("alice", Deposit(5)), id="one")
+        with bank_on(log) as second:
+            for _ in range(2):
+                with pytest.raises(Fenced):
+                    first.send(accounts.to("alice", Deposit(7)), id="two")
+            with pytest.raises(Fenced):
+                first.run_until_idle()
+            assert second.send(accounts.to("alice", Deposit(5)), id="one").repeated
+            assert second.send(accounts.to("alice", Deposit(7)), id="two").version == 2
+
+
+def test_a_second_app_on_one_file_is_told_who_has_it(tmp_path: Path) -> None:
+    address = f"sqlite:{tmp_path / 'bank.db'}"
+    with app.open(address) as first:
+        first.send(accounts.to("alice", Deposit(5)))
+        with pytest.raises(OwnedElsewhere, match=r"bank.db are owned by .* \(process \d+\) since"):
+            app.open(address)
+        assert first.send(accounts.to("alice", Deposit(5))).version == 2
+    with app.open(address) as again:
+        assert again.state(accounts, "alice") == Account(10)
+
+
+def test_what_does_not_come_to_rest_is_not_waited_for_without_end() -> None:
+    log = FailingLog()
+    with bank_on(log) as bank:
+        bank.send(accounts.to("alice", Deposit(500)))
+        bank.send(transfers.to("t", RequestTransfer("alice", "bob", 300)))
+        with pytest.raises(TimedOut, match="did not come to rest within 0 s"):
+            bank.run_until_idle(timeout_s=0.0)
