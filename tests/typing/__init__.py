@@ -1,0 +1,1 @@
+"""Programs for the type checkers: one that both accept, and mistakes that both report."""
