@@ -1,0 +1,1 @@
+"""How an app is put together, and what a client is told."""
