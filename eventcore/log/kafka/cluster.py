@@ -197,5 +197,8 @@ def _topic_settings(plan: TopicPlan) -> dict[str, str]:
         "retention.ms": kept,
         "retention.bytes": "-1",
         "message.timestamp.type": "CreateTime",
+        # A record is never refused for its stamp: that would end the producer, and every other record with it. Lanes
+        # judge stamps themselves, and park what lies too far ahead.
+        "message.timestamp.after.max.ms": str(2**63 - 1),
         "max.message.bytes": str(BATCH_BYTES_MAX),
     }

@@ -240,3 +240,9 @@ def test_owning_again_drops_received_commands(embedded: Place) -> None:
     owner.receive([record("kept")])
     owner.commit(1)
     assert keys(read(embedded.log, TOPICS.commands)) == ["kept"]
+
+
+def test_a_record_may_bear_any_time(log: Log) -> None:
+    (offset,) = log.append(TOPICS.commands, 0, [Record(b"k", b"v", time_ms=4_000_000_000_000)])
+    (read_back,) = read(log, TOPICS.commands)
+    assert (read_back.offset, read_back.time_ms) == (offset, 4_000_000_000_000)
