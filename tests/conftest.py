@@ -6,6 +6,7 @@ The run's servers start when the first test asks, once. A test is marked `server
 """
 
 import itertools
+import signal
 import uuid
 from collections.abc import Generator
 from urllib.parse import urlsplit
@@ -29,8 +30,10 @@ USED = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Remember which servers this run used."""
+    """Remember which servers this run used; let the programs under test be interrupted however this run was started."""
     config.stash[USED] = {}
+    # A shell starts what it puts into the background with this signal ignored, and that is inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
