@@ -21,9 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from eventcore import EventcoreError
 from eventcore.app import Embedded
-from eventcore.errors import NotSupported
+from eventcore.errors import BrokenLog, NotSupported
 from examples.ledger.app import app
 from examples.ledger.bank_file import printed_balances
+from examples.ledger.missing import missing_events
 from examples.ledger.progress import Progress
 from examples.ledger.transactions import Transaction, transactions
 from examples.ledger.verify import url_of, verify
@@ -46,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if views == "memory:":
             raise NotSupported("views in memory cannot be read from outside; name a database, as --views sqlite:PATH")
         return _run(log, views, options.until, options.leave_out)
+    except BrokenLog as broken:
+        print(f"ledger: {broken}", file=sys.stderr)
+        for line in missing_events(log, broken.position):
+            print(f"WRONG: {line}")
+        return 1
     except (EventcoreError, SQLAlchemyError) as fault:
         print(f"ledger: {fault}", file=sys.stderr)
         return 2

@@ -151,3 +151,16 @@ def test_a_second_replay_beside_the_first_says_who_has_the_log(tmp_path: Path) -
 def test_views_in_memory_are_refused_since_nobody_could_verify_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--log", "memory:"]) == 2
     assert "cannot be read from outside" in capsys.readouterr().err
+
+
+def test_an_event_deleted_from_the_log_is_named_with_its_account_and_day(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(capsys, *addresses(tmp_path), *A_PART)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as log:
+        (key,) = log.execute('SELECT key FROM "ledger.account.events[2]" WHERE rowid = 7').fetchone()
+        log.execute('DELETE FROM "ledger.account.events[2]" WHERE rowid = 7')
+        log.commit()
+    said = replay(capsys, *addresses(tmp_path), *A_PART, code=1)
+    (wrong,) = [line for line in said.splitlines() if line.startswith("WRONG")]
+    assert wrong.startswith(f"WRONG: account {key.decode()}, 1993-")
