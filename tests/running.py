@@ -29,6 +29,11 @@ class Running(NamedTuple):
         assert not self.thread.is_alive(), f"still running: {self.worker.children}"
         return self.worker.children
 
+    def stands_ready(self) -> None:
+        """Wait until every child has taken over what is its own."""
+        children = self.worker.children
+        wait_until(lambda: all(child.status == "running" for child in children), "every child to run")
+
     def child(self, name: str) -> Supervised:
         """One of its children."""
         return next(child for child in self.worker.children if child.child.name == name)

@@ -239,7 +239,8 @@ def test_a_second_worker_on_a_broker_fences_the_first_and_nothing_is_doubled(on_
     with running(app, on_kafka.log, on_kafka.views) as first:
         client.send(accounts.to("alice", Deposit(500)), timeout_s=WAIT_S)
         client.send(transfers.to("one", RequestTransfer("alice", "bob", 100)), timeout_s=WAIT_S)
-        with opened(on_kafka.another) as log, running(app, log, on_kafka.views):
+        with opened(on_kafka.another) as log, running(app, log, on_kafka.views) as second:
+            second.stands_ready()  # a lane learns that it was fenced when it next commits
             wanted = [(accounts.to(f"account-{n % 8}", Deposit(1)), f"receipt {n}") for n in range(40)]
             assert [o.kind for o in client.send_all(wanted, timeout_s=WAIT_S)] == ["accepted"] * 40
             client.send(transfers.to("two", RequestTransfer("alice", "bob", 100)), timeout_s=WAIT_S)
