@@ -39,6 +39,11 @@ def schemas_topic(app: str) -> str:
     return f"{app}.schemas"
 
 
+def replies_topic(app: str) -> str:
+    """The topic through which clients are told outcomes: short-lived, and nobody's truth."""
+    return f"{app}.replies"
+
+
 def key_of(instance_id: str) -> bytes:
     """The record key of an instance. Raises InvalidValue where the id is no text, empty, too long or not UTF-8."""
     if type(instance_id) is not str:

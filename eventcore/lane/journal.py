@@ -31,11 +31,16 @@ RAISED, QUARANTINED = "raised", "instance_quarantined"
 
 @dataclass
 class Batch:
-    """What one transaction must write: events, outcomes, and the position after the last consumed command."""
+    """What one transaction must write, the position after the last consumed command, and what to answer after it.
+
+    `replies` names, for each outcome that somebody waits for, the address and the outcome's index.
+    """
 
     consumed: int
     events: list[Record] = field(default_factory=list[Record])
     outcomes: list[Record] = field(default_factory=list[Record])
+    snapshots: list[Record] = field(default_factory=list[Record])
+    replies: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
 
 class Case(NamedTuple):

@@ -18,13 +18,15 @@ L2  After `own` returns, no former owner's transaction can commit, and none is o
 L3  A reader sees the records of one partition in offset order, each once, none missing.
 L4  What `append` or `commit` returned from is there after the process was killed.
 L5  The term is counted by the lane in its own log (Kafka hands out none), so a writer needs only fencing from here.
+L6  Of the members of one group, at most one is told that a partition is its own before the one that had it was told
+    that it is not, or was given up for dead. Whoever was given up cannot commit with a standing from then on.
 
 Handles may be shared by threads; a `Follower` and a `Writer` belong to one thread at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -70,6 +72,45 @@ class TopicPlan(msgspec.Struct, frozen=True):
     kept_ms: int = KEEP_FOREVER
 
 
+class Standing(Protocol):
+    """What a member of a group was entitled to at a moment: opaque, and given back with a commit."""
+
+
+class Share(Protocol):
+    """Whoever runs the lanes of the partitions that a member is given. Called in the thread that polls the member."""
+
+    def assigned(self, partitions: Collection[int]) -> None:
+        """These partitions are this process's from now on, beside those it has. Must return soon: restore elsewhere."""
+        ...
+
+    def revoked(self, partitions: Collection[int]) -> None:
+        """These are to be given back: when this returns, their batches are committed or aborted, their lanes ended."""
+        ...
+
+    def lost(self, partitions: Collection[int]) -> None:
+        """These belong to somebody else already: their lanes are dropped, what they have open cannot be committed."""
+        ...
+
+
+class Member(Protocol):
+    """This process's part in the group whose members share the partitions of one commands topic."""
+
+    def poll(self, timeout_s: float) -> None:
+        """Take part for up to `timeout_s`: tells the share what changed. Must be called again and again, by one thread.
+
+        Raises LogUnavailable when the log stays away.
+        """
+        ...
+
+    def standing(self) -> Standing | None:
+        """What this member is entitled to now. Taken *before* the poll whose records a commit consumes. Any thread."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group; what was assigned is revoked first."""
+        ...
+
+
 class Follower(Protocol):
     """A reader of committed records of one topic, from given offsets on."""
 
@@ -94,6 +135,9 @@ class Follower(Protocol):
 class Writer(Protocol):
     """The single writer of one lane's partition. One transaction at a time, begun by the first `append`.
 
+    A commit may be under way while the next transaction is written: commits are decided one after the other all the
+    same, and where one fails the transaction after it is of no use either.
+
     Any method raises Fenced when another owner took over, and LogUnavailable or OutcomeUnknown when the log failed:
     after any of these the writer is of no use, nothing undecided stays open once the lane is owned again.
     """
@@ -105,12 +149,29 @@ class Writer(Protocol):
         """
         ...
 
-    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
-        """Make the transaction visible and durable; `consumed` is the next offset of the commands partition.
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
+        """Begin to make the transaction visible and durable; the next `append` begins another one.
 
-        It is kept where `Log.saved` finds it, for the reader `<app>.<aggregate>`. Without a transaction only that is
-        written. Returns the offsets of the transaction's records by topic, in the order of their appending.
+        `consumed` is the next offset of the commands partition. It is kept where `Log.saved` finds it, for the reader
+        `<app>.<aggregate>`; without a transaction only that is written. `standing` is what the group's member was
+        entitled to before the consumed commands were polled: where it is no longer, the commit is refused (Fenced).
+        At most one commit is under way: WrongUse before `settle`.
         """
+        ...
+
+    def settle(self) -> Mapping[str, Sequence[int]]:
+        """Wait for the commit that is under way; return the offsets of its records by topic, in order of appending.
+
+        Without one, an empty answer.
+        """
+        ...
+
+    def settled(self) -> bool:
+        """Whether `settle` would return, or raise, without waiting."""
+        ...
+
+    def commit(self, consumed: int | None, standing: Standing | None = None) -> Mapping[str, Sequence[int]]:
+        """`begin_commit` and `settle`."""
         ...
 
     def abort(self) -> None:
@@ -156,6 +217,14 @@ class Log(Protocol):
         """
         ...
 
+    def post(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Hand records over without waiting for anything: for replies, which nobody may count on.
+
+        Never blocks and never raises for the log's sake: what cannot be taken or delivered is dropped, counted and
+        logged. Raises UnknownName, InvalidValue as `append` does.
+        """
+        ...
+
     def follow(self, topic: str, starts: Mapping[int, int]) -> Follower:
         """Follow the given partitions from the given offsets.
 
@@ -187,6 +256,13 @@ class Log(Protocol):
         """Become the single writer of one partition of `topics`; every former owner is fenced (L2).
 
         Raises OwnedElsewhere where the log knows the owner to be alive and does not take over (embedded logs).
+        """
+        ...
+
+    def join(self, topics: Topics, share: Share) -> Member:
+        """Become a member of the group that shares the partitions of `topics.commands`; `share` hears which are ours.
+
+        An embedded log belongs to one process: its one member has all partitions, from its first poll on.
         """
         ...
 
