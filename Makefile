@@ -6,12 +6,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ledger servers test test-fast check format bench clean
+.PHONY: help install demo ledger servers servers-three test test-fast check format bench clean
 
 help:
 	@echo "make demo       the bank, on SQLite, in under a minute"
 	@echo "make ledger     a real bank ledger, replayed and verified [LOG=kafka://...] [VIEWS=postgresql://...]"
 	@echo "make servers    start Kafka and Postgres and print their addresses, until Ctrl-C"
+	@echo "make servers-three  the same, with three brokers: replication 3, two in sync"
 	@echo "make test       check, then every test, Kafka and Postgres included"
 	@echo "make test-fast  the tests that need no server and build nothing"
 	@echo "make check      lint, format, types (mypy, pyright), import contracts"
@@ -38,6 +39,9 @@ ledger: $(READY)
 
 servers: $(READY)
 	$(BIN)/python -m tests.servers
+
+servers-three: $(READY)
+	$(BIN)/python -m tests.servers --three
 
 test: check
 	$(BIN)/python -m tests.servers --prepare

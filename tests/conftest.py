@@ -18,7 +18,16 @@ from psycopg import sql
 
 from tests import servers
 
-SERVER_FIXTURES = {"kafka", "kafka_prefix", "postgres", "postgres_url", "own_kafka", "own_postgres"}
+SERVER_FIXTURES = {
+    "kafka",
+    "kafka_prefix",
+    "postgres",
+    "postgres_url",
+    "own_cluster",
+    "own_kafka",
+    "own_postgres",
+    "secure_kafka",
+}
 RUN = uuid.uuid4().hex[:8]  # names made by this run differ from those of others on the same server
 _numbers = itertools.count(1)
 
@@ -95,6 +104,20 @@ def postgres_url(request: pytest.FixtureRequest, postgres: str) -> Generator[str
 def own_kafka() -> Generator[servers.KafkaServer]:
     """A broker of this test's own, to be stopped, killed and started again."""
     with servers.own_kafka() as server:
+        yield server
+
+
+@pytest.fixture
+def own_cluster() -> Generator[servers.KafkaCluster]:
+    """Three brokers of this test's own, each to be stopped, killed and started again."""
+    with servers.own_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Generator[servers.SecureKafka]:
+    """A broker for this run that wants TLS and a password."""
+    with servers.own_secure_kafka(tmp_path_factory.mktemp("certificates")) as server:
         yield server
 
 

@@ -9,23 +9,29 @@ Theory of operation. Each server is resolved on its own:
 
 Tests see addresses only, and are isolated by names: a topic prefix and a database for each test (tests/conftest.py). Those
 that stop or kill a server start one of their own, `own_kafka` and `own_postgres`, and get a handle with `stop`, `kill` and
-`start`. A local server ends with the process that started it, even when that is killed, and its folder is swept by the next
-run. `python -m tests.servers` starts both and prints their addresses.
+`start`; `own_cluster` is three brokers with such handles each, `own_secure_kafka` one that wants TLS and a password. A local server ends with the process that started it, even when that is killed, and its folder is swept by the next
+run. `python -m tests.servers` starts one of both and prints their addresses, with `--three` a cluster of three brokers.
 """
 
 from tests.servers.broker import KafkaServer, own_kafka
+from tests.servers.cluster import KafkaCluster, own_cluster
 from tests.servers.database import PostgresServer, own_postgres
 from tests.servers.errors import ServerUnavailable
 from tests.servers.resolve import KafkaAddress, PostgresAddress, kafka, postgres
+from tests.servers.secure import SecureKafka, own_secure_kafka
 
 __all__ = [
     "KafkaAddress",
+    "KafkaCluster",
     "KafkaServer",
     "PostgresAddress",
     "PostgresServer",
+    "SecureKafka",
     "ServerUnavailable",
     "kafka",
+    "own_cluster",
     "own_kafka",
     "own_postgres",
+    "own_secure_kafka",
     "postgres",
 ]

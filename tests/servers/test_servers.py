@@ -9,7 +9,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from tests import servers
 from tests.servers import jars, java, resolve
@@ -50,6 +51,29 @@ def test_a_killed_broker_comes_back_with_what_was_committed(own_kafka: servers.K
     commit_one(own_kafka.bootstrap, "things", b"after")
     values = read(own_kafka.bootstrap, "things", 2)
     assert values == [b"before", b"after"]
+
+
+def test_one_of_three_brokers_may_die_and_nothing_committed_is_missed(own_cluster: servers.KafkaCluster) -> None:
+    create_topic(own_cluster.bootstrap, "things")
+    commit_one(own_cluster.bootstrap, "things", b"before")
+    leader = own_cluster.leader_of("things", 0)
+    leader.kill()
+    assert [broker.runs for broker in own_cluster.brokers].count(True) == 2
+    commit_one(own_cluster.bootstrap, "things", b"meanwhile")
+    assert own_cluster.leader_of("things", 0) is not leader
+    leader.start()
+    own_cluster.wait_until_in_sync()
+    commit_one(own_cluster.bootstrap, "things", b"after")
+    assert read(own_cluster.bootstrap, "things", 3) == [b"before", b"meanwhile", b"after"]
+
+
+def test_a_secure_broker_answers_over_tls_to_the_right_password_only(secure_kafka: servers.SecureKafka) -> None:
+    options: dict[str, str | int | float | bool] = {"bootstrap.servers": secure_kafka.bootstrap, "log_level": 0}
+    options |= secure_kafka.options()
+    assert AdminClient(options).list_topics(timeout=10).brokers
+    for wrong in ({"sasl.password": "guessed"}, {"security.protocol": "PLAINTEXT"}):
+        with pytest.raises(KafkaException):
+            AdminClient({**options, **wrong}).list_topics(timeout=1)
 
 
 def test_each_test_has_an_empty_database(postgres_url: str) -> None:
