@@ -1,14 +1,18 @@
 """The relay: moves what committed records ask for from one topic to others, at least once and in order.
 
-One relay reads all partitions of its source topic. A `route` turns a record into what is to be sent, or nothing; what
+One relay reads partitions of its source topic: all, or those that are its process's share. A `route` turns a record into what is to be sent, or nothing; what
 is sent carries its source position and a deterministic command id, so the lane that receives it twice answers twice
 and decides once. The position is saved after the acknowledgement: a crash between the two sends again, never skips.
 The first failed delivery ends the step with everything from there on unsent.
+
+Two relays may read one partition for a moment, while it moves from one process to another. Both send in order, without
+gaps, from a position below which everything was delivered: so whatever arrives at the target, all before it has arrived,
+and what arrives a second time is known by its source position.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from eventcore.cut import Cut, Position
@@ -45,11 +49,11 @@ class Relay:
         """How far the source topic was relayed and saved."""
         return Cut({(self.reads, partition): offset for partition, offset in self._saved.items()})
 
-    def start(self) -> None:
-        """Stand where the last run saved. Raises LogUnavailable."""
+    def start(self, partitions: Collection[int] | None = None) -> None:
+        """Stand where the last run saved, in these partitions, or in all. Raises LogUnavailable."""
         self.close()
-        partitions = range(self._log.partitions(self.reads))
-        self._saved = {p: self._log.saved(self.name, self.reads, p) or 0 for p in partitions}
+        own = range(self._log.partitions(self.reads)) if partitions is None else sorted(partitions)
+        self._saved = {p: self._log.saved(self.name, self.reads, p) or 0 for p in own}
         self._follower = self._log.follow(self.reads, self._saved)
 
     def step(self, timeout_s: float) -> int:

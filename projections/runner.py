@@ -11,7 +11,7 @@ itself, because somebody else has its partitions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from eventcore.avro.catalogue import Catalogue
@@ -30,7 +30,10 @@ CACHED_ROWS_MAX = 100_000  # in each of two generations: with rows of 300 bytes,
 
 
 class ProjectionRunner(Generic[Row]):
-    """Runs one projection over all partitions of `topic`. Belongs to one thread."""
+    """Runs one projection over partitions of `topic`: all, or those that are its process's share. One thread.
+
+    Processes with other partitions of the same projection do not disturb it: each row's events are in one partition.
+    """
 
     def __init__(
         self, projection: Projection[Row, Any], log: Log, views: Views, catalogue: Catalogue, topic: str
@@ -45,6 +48,7 @@ class ProjectionRunner(Generic[Row]):
         self._follower: Follower | None = None
         self._standing: dict[int, Standing] = {}
         self._ended: str | None = None
+        self._share: Collection[int] | None = None  # None: all partitions
 
     @property
     def name(self) -> str:
@@ -56,14 +60,18 @@ class ProjectionRunner(Generic[Row]):
         """How far the rows are, as this runner knows it."""
         return Cut({(self.reads, partition): standing.next_offset for partition, standing in self._standing.items()})
 
-    def start(self) -> None:
-        """Take every partition over and stand where the database stands. Another runner of this projection is fenced.
+    def start(self, partitions: Collection[int] | None = None) -> None:
+        """Take these partitions over, or all, and stand where the database stands. Who had one of them is fenced.
 
         Raises ViewsUnavailable, LogUnavailable; DataError where the log no longer holds what is needed.
         """
+        self._share = partitions
+        self._take_over()
+
+    def _take_over(self) -> None:
         self._drop()
         self._ended = None
-        partitions = range(self._log.partitions(self.reads))
+        partitions = range(self._log.partitions(self.reads)) if self._share is None else sorted(self._share)
         self._standing = dict(self._views.take_over(self.projection, self.reads, partitions))
         starts = {partition: standing.next_offset for partition, standing in self._standing.items()}
         self._follower = self._log.follow(self.reads, starts)
@@ -77,7 +85,7 @@ class ProjectionRunner(Generic[Row]):
         if self._ended is not None:
             raise WrongUse(self._ended)
         if self._follower is None:
-            self.start()
+            self._take_over()
         try:
             return self._step(timeout_s)
         except Fenced as fenced:
