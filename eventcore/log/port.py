@@ -259,8 +259,10 @@ class Log(Protocol):
         """
         ...
 
-    def join(self, topics: Topics, share: Share) -> Member:
+    def join(self, topics: Topics, share: Share, group: str | None = None) -> Member:
         """Become a member of the group that shares the partitions of `topics.commands`; `share` hears which are ours.
+
+        That is the group of the lanes, `<app>.<aggregate>`; where no lanes are run, `group` names another.
 
         An embedded log belongs to one process: its one member has all partitions, from its first poll on.
         """
