@@ -13,13 +13,14 @@ import importlib.util
 from urllib.parse import parse_qsl, urlsplit
 
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
+from eventcore.log.options import NONE, ClientOptions
 from eventcore.log.port import Log
 
 SCHEMES = ("kafka", "memory", "sqlite")
 
 
-def open_log(address: str) -> Log:
-    """Open the log at an address.
+def open_log(address: str, options: ClientOptions = NONE) -> Log:
+    """Open the log at an address; `options` are for the Kafka client library, and of no concern to other logs.
 
     Raises UnknownName for a scheme that no adapter has, InvalidValue for a malformed address, NotSupported where the
     adapter's extra is not installed, and what the adapter raises.
@@ -29,7 +30,7 @@ def open_log(address: str) -> Log:
         raise UnknownName("log scheme", scheme if colon else address, [f"{known}:" for known in SCHEMES])
     if scheme == "memory":
         return _memory(rest)
-    return _sqlite(rest) if scheme == "sqlite" else _kafka(address)
+    return _sqlite(rest) if scheme == "sqlite" else _kafka(address, options)
 
 
 def _memory(rest: str) -> Log:
@@ -50,17 +51,19 @@ def _sqlite(path: str) -> Log:
     return SqliteLog(path)
 
 
-def _kafka(address: str) -> Log:
+def _kafka(address: str, client: ClientOptions) -> Log:
     parts = urlsplit(address)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     prefix = options.pop("prefix", "")
     hosts = parts.netloc.split(",")
     if not all(hosts) or "@" in parts.netloc or parts.path not in {"", "/"} or parts.fragment or options:
         raise InvalidValue(
-            "log", "a Kafka address has the form kafka://host:port,host:port?prefix=NAME and nothing else"
+            "log",
+            "a Kafka address has the form kafka://host:port,host:port?prefix=NAME and nothing else; credentials and other "
+            "options of the client stand in a file (--kafka-config) or in variables (EVENTCORE_KAFKA_SASL_PASSWORD)",
         )
     if importlib.util.find_spec("confluent_kafka") is None:
         raise NotSupported("a log on Kafka needs the client library: pip install 'eventcore-framework[kafka]'")
     from eventcore.log.kafka import KafkaLog  # an optional driver
 
-    return KafkaLog(parts.netloc, prefix)
+    return KafkaLog(parts.netloc, prefix, options=client)

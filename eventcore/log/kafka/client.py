@@ -51,6 +51,7 @@ class Code:
     QUEUE_TIMED_OUT = KafkaError._TIMED_OUT_QUEUE
     RESOLVE = KafkaError._RESOLVE
     TIMED_OUT = KafkaError._TIMED_OUT
+    TLS = KafkaError._SSL
     TRANSPORT = KafkaError._TRANSPORT
 
     # said by a broker

@@ -29,6 +29,7 @@ from eventcore.log.kafka.client import (
 )
 from eventcore.log.kafka.faults import AWAY, code_of, fault
 from eventcore.log.kafka.lines import ClientLines
+from eventcore.log.kafka.refusals import Refusals
 from eventcore.log.kafka.settings import ANSWER_S, BATCH_BYTES_MAX, KafkaSettings
 from eventcore.log.port import KEEP_FOREVER, TopicPlan
 
@@ -42,7 +43,8 @@ class Cluster:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._admin: Any = AdminClient(settings.admin(ClientLines()))
+        self._refusals = Refusals()
+        self._admin: Any = AdminClient(settings.admin(ClientLines()) | {"error_cb": self._refusals.hear})
         self._counts: dict[str, int] = {}
 
     def provision(self, plans: Sequence[TopicPlan]) -> None:
@@ -140,7 +142,7 @@ class Cluster:
 
     def _look(self) -> Mapping[str, int]:
         """Learn which topics exist. Asked for all of them, since asking for one by name may create it."""
-        metadata = self._repeat("asking for the topics", lambda: self._admin.list_topics(timeout=ANSWER_S))
+        metadata = self._repeat("asking for the topics", lambda: self._admin.list_topics(timeout=ANSWER_S / 4))
         prefix = self._settings.prefix
         self._counts = {
             name.removeprefix(prefix): len(topic.partitions)
@@ -181,6 +183,9 @@ class Cluster:
             try:
                 return question()
             except (KafkaException, TimeoutError) as raised:
+                self._admin.poll(0)  # calls `hear`
+                if (refused := self._refusals.take()) is not None:
+                    raise fault(refused, doing, self._settings.bootstrap) from raised
                 moved = code_of(raised) in AWAY | {Code.UNKNOWN_TOPIC}
                 if not moved or time.monotonic() + AGAIN_S > deadline:
                     raise fault(raised, doing, self._settings.bootstrap) from raised

@@ -37,6 +37,7 @@ NOT_ALLOWED = frozenset(
         Code.CLUSTER_NOT_ALLOWED,
         Code.GROUP_NOT_ALLOWED,
         Code.SASL_FAILED,
+        Code.TLS,
         Code.TOPIC_NOT_ALLOWED,
         Code.TRANSACTION_NOT_ALLOWED,
     }
@@ -75,7 +76,7 @@ def fault(raised: BaseException, doing: str, bootstrap: str, *, sent: bool = Fal
     elif code in TOO_FEW_REPLICAS:
         advice = f"fewer replicas are in sync than the topic demands; look at the brokers of {bootstrap}"
     elif code in NOT_ALLOWED:
-        advice = f"Kafka at {bootstrap} refuses this client: check its credentials and access rules"
+        advice = f"Kafka at {bootstrap} refuses this client, or cannot be trusted: check credentials, certificates and access rules"
     else:
         advice = f"Kafka at {bootstrap} refused"
     if sent:

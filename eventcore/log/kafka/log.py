@@ -10,10 +10,12 @@ from typing import TypeVar
 from eventcore.errors import WrongUse
 from eventcore.log.checks import check_records, check_start
 from eventcore.log.kafka.cluster import Cluster
+from eventcore.log.kafka.options import check_options
 from eventcore.log.kafka.produce import Appender
 from eventcore.log.kafka.read import KafkaFollower
 from eventcore.log.kafka.settings import TRANSACTION_MS, KafkaSettings
 from eventcore.log.kafka.write import KafkaWriter
+from eventcore.log.options import NONE, ClientOptions
 from eventcore.log.port import Record, TopicPlan
 from eventcore.topics import Topics
 
@@ -26,10 +28,19 @@ class KafkaLog:
     `prefix` stands before every topic, group and transactional id, so that several apps or tests share a cluster.
     Nothing is asked of the cluster before the first use. A transaction that is open longer than `transaction_ms` is
     aborted by the cluster: so long can a lane that died hold back the readers of its partition, if nobody owns it.
+    Raises InvalidValue for `options` that the client library does not take.
     """
 
-    def __init__(self, bootstrap: str, prefix: str = "", *, transaction_ms: int = TRANSACTION_MS) -> None:
-        self._settings = KafkaSettings(bootstrap, prefix, transaction_ms)
+    def __init__(
+        self,
+        bootstrap: str,
+        prefix: str = "",
+        *,
+        transaction_ms: int = TRANSACTION_MS,
+        options: ClientOptions = NONE,
+    ) -> None:
+        self._settings = KafkaSettings(bootstrap, prefix, transaction_ms, options)
+        check_options(self._settings)
         self._cluster = Cluster(self._settings)
         self._appender = Appender(self._settings)
         self._users: weakref.WeakSet[KafkaFollower | KafkaWriter] = weakref.WeakSet()

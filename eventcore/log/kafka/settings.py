@@ -1,4 +1,8 @@
-"""How our clients are configured, and what each setting is for."""
+"""How our clients are configured, and what each setting is for.
+
+Three layers, each over the one before: what suits us and may be tuned, what the user set (eventcore/log/options.py), and
+what our guarantees stand on, which a user's options cannot name.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from typing import Any
 import msgspec
 
 from eventcore.log.kafka.lines import ClientLines
+from eventcore.log.kafka.names import Kind, concerns
+from eventcore.log.options import NONE, ClientOptions
 from eventcore.topics import Topics
 
 ANSWER_S = 10.0  # how long one question to the cluster may take before we say that it is away
@@ -22,6 +28,7 @@ class KafkaSettings(msgspec.Struct, frozen=True):
     bootstrap: str
     prefix: str = ""
     transaction_ms: int = TRANSACTION_MS
+    options: ClientOptions = NONE
 
     def name(self, topic: str) -> str:
         """The topic's name in the cluster."""
@@ -37,49 +44,64 @@ class KafkaSettings(msgspec.Struct, frozen=True):
 
     def admin(self, lines: ClientLines) -> dict[str, Any]:
         """For questions and provisioning."""
-        return {
-            "bootstrap.servers": self.bootstrap,
-            "logger": lines,
-            "reconnect.backoff.max.ms": 1_000,  # the default, 10 s, makes us find a restarted broker that late
-            "socket.keepalive.enable": True,
-        }
-
-    def _producer(self, lines: ClientLines) -> dict[str, Any]:
-        return self.admin(lines) | {
-            "acks": "all",
-            "enable.idempotence": True,
-            "message.max.bytes": BATCH_BYTES_MAX,
-            "queue.buffering.max.messages": 1_000_000,
-        }
+        return self._client("admin", lines, {}, {})
 
     def appender(self, lines: ClientLines) -> dict[str, Any]:
         """For records outside any lane: in order, without gaps, sent at once."""
-        return self._producer(lines) | {
-            "linger.ms": 0,
+        held = {
             # What fails must not let later records through. The guarantee covers refusals; messages that time out are
             # not covered, so none does: the caller's deadline purges all of them and drops the client.
             "enable.gapless.guarantee": True,
             "message.timeout.ms": 0,
         }
+        return self._producer(lines, {"linger.ms": 0}, held)
 
     def transactional(self, transactional_id: str, lines: ClientLines) -> dict[str, Any]:
         """For a lane's transactions."""
-        return self._producer(lines) | {
+        held = {
             "transactional.id": transactional_id,
             "transaction.timeout.ms": self.transaction_ms,
             "retry.backoff.ms": 1,  # 100, the default, is waited in every transaction: 9.9 a second against 511
-            "linger.ms": 1,  # 0 costs 10-20 % of the rate; a commit flushes at once anyway
         }
+        # no linger costs 10-20 % of the rate; a commit flushes at once anyway
+        return self._producer(lines, {"linger.ms": 1}, held)
 
     def consumer(self, group: str, lines: ClientLines) -> dict[str, Any]:
         """For reading committed records from explicit offsets (K1)."""
-        return self.admin(lines) | {
+        tuned = {
+            "fetch.wait.max.ms": EOF_WAIT_MS,
+            "fetch.queue.backoff.ms": 5,  # 1,000, the default, stops fetching for a second once the queue was full
+        }
+        held = {"enable.partition.eof": True}  # tells that nothing but gaps is left
+        return self._client("consumer", lines, tuned, self._positions(group) | held)
+
+    def member(self, group: str, lines: ClientLines) -> dict[str, Any]:
+        """For taking part in a group; nothing is read through it."""
+        tuned = {"group.protocol": "consumer"}
+        config = self._client("member", lines, tuned, self._positions(group))
+        if config["group.protocol"] == "classic":
+            config["partition.assignment.strategy"] = "cooperative-sticky"
+        return config
+
+    def _producer(self, lines: ClientLines, tuned: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
+        tuned = {"queue.buffering.max.messages": 1_000_000, **tuned}
+        held = {"acks": "all", "enable.idempotence": True, "message.max.bytes": BATCH_BYTES_MAX, **held}
+        return self._client("producer", lines, tuned, held)
+
+    def _positions(self, group: str) -> dict[str, Any]:
+        """What no consumer of ours may do otherwise: it reads what is committed, and never moves a position by itself."""
+        return {
             "group.id": group,
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
-            "enable.partition.eof": True,  # tells that nothing but gaps is left
-            "fetch.wait.max.ms": EOF_WAIT_MS,
-            "fetch.queue.backoff.ms": 5,  # 1,000, the default, stops fetching for a second once the queue was full
         }
+
+    def _client(self, kind: Kind, lines: ClientLines, tuned: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
+        usual = {
+            "reconnect.backoff.max.ms": 1_000,  # the default, 10 s, makes us find a restarted broker that late
+            "socket.keepalive.enable": True,
+        }
+        chosen = {name: value for name, value in self.options.values.items() if concerns(name, kind)}
+        return usual | tuned | chosen | held | {"bootstrap.servers": self.bootstrap, "logger": lines}
