@@ -27,7 +27,8 @@ from eventcore.log.checks import (
     check_start,
     lane_reader,
 )
-from eventcore.log.port import Record, Recorded, TopicPlan
+from eventcore.log.port import Record, Recorded, Share, Standing, TopicPlan
+from eventcore.log.sole import Line, SoleMember
 from eventcore.topics import Topics
 
 HELD_S_MAX = 10.0  # how long an append waits for a writer that holds the partition: far longer than any commit
@@ -38,6 +39,8 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._store = _Store()
+        self._lines: dict[Topics, Line] = {}
+        self.dropped = 0  # records that were posted and not taken
 
     def provision(self, plans: Sequence[TopicPlan]) -> None:
         """Create the topics that are missing. Raises NotSupported for other numbers of partitions."""
@@ -66,6 +69,18 @@ class MemoryLog:
             place.decide(keep=True)
             store.changed.notify_all()
             return offsets
+
+    def post(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Write records if nobody's transaction holds the partition; else drop them, and count them in `dropped`."""
+        check_records(topic, records)
+        with self._store.opened() as store:
+            place = store.at(topic, partition)
+            if place.holder is not None:
+                self.dropped += len(records)
+                return
+            place.add(records)
+            place.decide(keep=True)
+            store.changed.notify_all()
 
     def follow(self, topic: str, starts: Mapping[int, int]) -> MemoryFollower:
         """Follow the given partitions from the given offsets. Raises DataError beyond the end."""
@@ -105,6 +120,11 @@ class MemoryLog:
                 store.release(store.at(topic, partition))
             writer = store.owners[topics, partition] = MemoryWriter(store, topics, partition)
             return writer
+
+    def join(self, topics: Topics, share: Share) -> SoleMember:
+        """Become the member that has all partitions; a second one waits until the first has left."""
+        with self._store.opened() as store:
+            return self._lines.setdefault(topics, Line()).join(len(store.topic(topics.commands)), share)
 
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position that `reader` saved last, or None."""
@@ -178,6 +198,7 @@ class MemoryWriter:
         self._topics = topics
         self._partition = partition
         self._firsts: dict[str, int] = {}  # where the open transaction begins in each topic
+        self._committed: Mapping[str, Sequence[int]] | None = None  # what `settle` is to return
         self._closed = False
 
     def append(self, topic: str, records: Sequence[Record]) -> None:
@@ -189,8 +210,10 @@ class MemoryWriter:
         """Append commands to this lane's own commands partition in the open transaction; return the first's offset."""
         return self._add(self._topics.commands, records)
 
-    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
-        """Make the transaction visible; return the appended records' offsets by topic."""
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
+        """Make the transaction visible, here and now."""
+        if self._committed is not None:
+            raise WrongUse("a commit is under way already; settle it first")
         with self._store.opened() as store:
             self._check_owner()
             places = {topic: store.at(topic, self._partition) for topic in self._firsts}
@@ -201,7 +224,21 @@ class MemoryWriter:
             if consumed is not None:
                 store.saved[lane_reader(self._topics), self._topics.commands, self._partition] = consumed
             store.changed.notify_all()
-            return offsets
+            self._committed = offsets
+
+    def settle(self) -> Mapping[str, Sequence[int]]:
+        """Return the offsets of the records that were committed last, by topic."""
+        offsets, self._committed = self._committed, None
+        return offsets or {}
+
+    def settled(self) -> bool:
+        """Always: what was begun is done."""
+        return True
+
+    def commit(self, consumed: int | None, standing: Standing | None = None) -> Mapping[str, Sequence[int]]:
+        """Make the transaction visible; return the appended records' offsets by topic."""
+        self.begin_commit(consumed, standing)
+        return self.settle()
 
     def abort(self) -> None:
         """Drop the open transaction; a fenced writer has none."""

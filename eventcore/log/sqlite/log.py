@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 
+from eventcore.errors import SystemFault
 from eventcore.log.checks import check_counts, check_plans, check_records, check_start, lane_reader
-from eventcore.log.port import Record, TopicPlan
+from eventcore.log.port import Record, Share, TopicPlan
+from eventcore.log.sole import Line, SoleMember
 from eventcore.log.sqlite.file import Table
 from eventcore.log.sqlite.lease import Lease, sign
 from eventcore.log.sqlite.read import SqliteFollower
 from eventcore.log.sqlite.store import Store
 from eventcore.log.sqlite.write import SqliteWriter
 from eventcore.topics import Topics
+
+LOGGER = logging.getLogger("eventcore.log.sqlite")
 
 
 class SqliteLog:
@@ -29,6 +34,8 @@ class SqliteLog:
         self._lock = threading.RLock()  # of what follows
         self._writers: dict[tuple[Topics, int], SqliteWriter] = {}
         self._followers: set[SqliteFollower] = set()
+        self._lines: dict[Topics, Line] = {}
+        self.dropped = 0  # records that were posted and not taken
 
     def provision(self, plans: Sequence[TopicPlan]) -> None:
         """Create the topics that are missing, all or none. Raises NotSupported for other numbers of partitions."""
@@ -60,6 +67,14 @@ class SqliteLog:
             return ()
         doing = f"appending to {topic}[{partition}]"
         return self._store.transaction(doing, lambda _: self._store.insert(at, records))
+
+    def post(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Write records as `append` does; those that the file does not take are dropped, and counted in `dropped`."""
+        try:
+            self.append(topic, partition, records)
+        except SystemFault as fault:
+            self.dropped += len(records)
+            LOGGER.info("%d records for %s[%d] were dropped: %s", len(records), topic, partition, fault)
 
     def follow(self, topic: str, starts: Mapping[int, int]) -> SqliteFollower:
         """Follow the given partitions from the given offsets. Raises DataError beyond the end."""
@@ -109,6 +124,15 @@ class SqliteLog:
             writer = SqliteWriter(self._store, topics, partition, term, self._forget_writer)
             self._writers[topics, partition] = writer
             return writer
+
+    def join(self, topics: Topics, share: Share) -> SoleMember:
+        """Become the member that has all partitions; a second one waits until the first has left.
+
+        Other processes are told by `own` that the lanes are owned.
+        """
+        partitions = self._store.count(topics.commands)
+        with self._lock:
+            return self._lines.setdefault(topics, Line()).join(partitions, share)
 
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position that `reader` saved last, or None."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from eventcore.errors import EventcoreError, Fenced, WrongUse
 from eventcore.log.checks import check_lane_topic, check_records, lane_reader
-from eventcore.log.port import Record
+from eventcore.log.port import Record, Standing
 from eventcore.log.sqlite.faults import fault
 from eventcore.log.sqlite.store import Store
 from eventcore.topics import Topics
@@ -37,6 +37,7 @@ class SqliteWriter:
         self._valid = -1  # the term was ours when the store's `valid` was this
         self._begun = False  # while the SQL transaction is open, this writer holds the file's `writing`
         self._finished: EventcoreError | None = None
+        self._committed: Mapping[str, Sequence[int]] | None = None  # what `settle` is to return
 
     def append(self, topic: str, records: Sequence[Record]) -> None:
         """Add records to the open transaction."""
@@ -61,8 +62,27 @@ class SqliteWriter:
             self._received = range(self._received.start if self._received else received.start, received.stop)
             return received.start
 
-    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
+        """Make the transaction visible and durable, here and now."""
+        if self._committed is not None:
+            raise WrongUse("a commit is under way already; settle it first")
+        self._committed = self._commit(consumed)
+
+    def settle(self) -> Mapping[str, Sequence[int]]:
+        """Return the offsets of the records that were committed last, by topic."""
+        offsets, self._committed = self._committed, None
+        return offsets or {}
+
+    def settled(self) -> bool:
+        """Always: what was begun is done."""
+        return True
+
+    def commit(self, consumed: int | None, standing: Standing | None = None) -> Mapping[str, Sequence[int]]:
         """Make the transaction visible and durable; return the appended records' offsets by topic."""
+        self.begin_commit(consumed, standing)
+        return self.settle()
+
+    def _commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
         with self._using:
             self._check_usable()
             offsets: dict[str, Sequence[int]] = {}
