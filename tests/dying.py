@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from eventcore.log.memory import MemoryLog, MemoryWriter
-from eventcore.log.port import Record
+from eventcore.log.port import Record, Standing
 from eventcore.topics import Topics
 
 Point = Literal["before append", "after append", "before commit", "after commit"]
@@ -59,12 +59,15 @@ class DyingWriter(MemoryWriter):
         self._reach("after append")
         return first
 
-    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
         """Commit, or die before it, or after it and before anybody is told."""
         self._reach("before commit")
-        offsets = self._writer.commit(consumed)
+        self._writer.begin_commit(consumed, standing)
         self._reach("after commit")
-        return offsets
+
+    def settle(self) -> Mapping[str, Sequence[int]]:
+        """What was committed."""
+        return self._writer.settle()
 
     def abort(self) -> None:
         """Abort; the dead do not."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from eventcore.errors import LogUnavailable
 from eventcore.log.memory import MemoryLog, MemoryWriter
-from eventcore.log.port import Record
+from eventcore.log.port import Record, Standing
 from eventcore.topics import Topics
 
 
@@ -48,12 +48,16 @@ class FailingWriter(MemoryWriter):
         """Receive."""
         return self._writer.receive(records)
 
-    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
         """Commit, or fail with nothing written."""
         if self._log.commits > 0:
             self._log.commits -= 1
             raise self._log.fault
-        return self._writer.commit(consumed)
+        self._writer.begin_commit(consumed, standing)
+
+    def settle(self) -> Mapping[str, Sequence[int]]:
+        """What was committed."""
+        return self._writer.settle()
 
     def abort(self) -> None:
         """Abort."""

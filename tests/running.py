@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from eventcore.app import App, Worker
-from eventcore.app.worker import Supervised
+from eventcore.app.supervision import Supervised
 from eventcore.log.port import Log
 from projections import Views
 
@@ -31,12 +31,14 @@ class Running(NamedTuple):
 
     def stands_ready(self) -> None:
         """Wait until every child has taken over what is its own."""
-        children = self.worker.children
-        wait_until(lambda: all(child.status == "running" for child in children), "every child to run")
+        wait_until(lambda: self.worker.ready, "every child to run")
 
     def child(self, name: str) -> Supervised:
         """One of its children."""
-        return next(child for child in self.worker.children if child.child.name == name)
+        wait_until(
+            lambda: any(child.name == name for child in self.worker.children), f"{name} to be given to the worker"
+        )
+        return next(child for child in self.worker.children if child.name == name)
 
 
 @contextlib.contextmanager

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from eventcore.app.wiring import Wiring
-from eventcore.lane.runner import LaneRunner
-from eventcore.log.port import Log
+from eventcore.app.wiring import Machine, Wiring
+from eventcore.lane.runner import LaneRunner, nobody
+from eventcore.log.port import Log, Standing
 from eventcore.relay import Relay
 from projections import ProjectionRunner, Views
 from sagas.routes import answers_to, requests_of
@@ -15,12 +16,25 @@ from sagas.routes import answers_to, requests_of
 Child = LaneRunner | Relay | ProjectionRunner[Any]
 
 
+def lane_of(machine: Machine, log: Log, partition: int, standing: Callable[[], Standing | None] = nobody) -> LaneRunner:
+    """The lane of one partition of a machine; `standing` is its group's, where it has one."""
+    return LaneRunner(
+        log,
+        machine.aggregate,
+        machine.topics,
+        partition,
+        commands=machine.commands,
+        events=machine.events,
+        standing=standing,
+    )
+
+
 def lanes_of(wiring: Wiring, log: Log) -> list[LaneRunner]:
     """One lane for each partition of each machine."""
     return [
-        LaneRunner(log, m.aggregate, m.topics, partition, commands=m.commands, events=m.events)
-        for m in wiring.machines.values()
-        for partition in range(log.partitions(m.topics.commands))
+        lane_of(machine, log, partition)
+        for machine in wiring.machines.values()
+        for partition in range(log.partitions(machine.topics.commands))
     ]
 
 

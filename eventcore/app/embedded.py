@@ -25,9 +25,10 @@ from eventcore.app.outcome import Outcome, command_record, outcome_of
 from eventcore.app.wiring import Machine, Wiring, provision
 from eventcore.cut import Cut
 from eventcore.errors import Fenced, TimedOut, UnknownName, WrongUse
+from eventcore.lane.intake import BATCH_TURNS_MAX
 from eventcore.lane.restore import Progress as Report
 from eventcore.lane.restore import no_progress
-from eventcore.lane.runner import BATCH_TURNS_MAX, LaneRunner, wall_clock_ms
+from eventcore.lane.runner import LaneRunner, wall_clock_ms
 from eventcore.log.address import open_log
 from eventcore.log.port import Log, Record
 from eventcore.topics import partition_of

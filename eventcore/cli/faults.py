@@ -4,6 +4,7 @@
 1    done, and the answer is no: a command that was not accepted, a row that is not there, an invariant that is broken
 2    the call was wrong: an option, a name, a value, a definition
 3    the world or the log was wrong: a server, a file, another process, a record
+4    a part of a worker hung, and its process ended itself: start it again
 130  interrupted
 """
 
@@ -21,6 +22,7 @@ DONE: Final = 0
 ANSWER_IS_NO: Final = 1
 CALLER: Final = 2
 SYSTEM: Final = 3
+HUNG: Final = 4
 INTERRUPTED: Final = 130
 
 ADVICE: dict[type[OSError], str] = {

@@ -4,15 +4,20 @@ The order of a takeover is the order of safety: fence every former owner, read t
 position of the next command from the lane's own outcomes (never from a consumer group's committed offset, which can be
 lost or unreadable), and only then follow the commands topic from that explicit offset.
 
-Whatever fails, there is one way out: forget everything, own the partition again, restore. `Fenced` is different: the
-partition belongs to somebody else, and this lane ends.
+While one transaction is being committed, the next one is read, decided and written (`flow`). It takes in what comes
+until the commit before it is decided, or until it is full or old: so transactions are as large as the log is slow, and a
+lone command waits for nobody. When nothing more is at hand, the commit under way is waited for at once. Answers go out
+after their commit, never before.
+
+Whatever fails, there is one way out: forget everything, what was written on top of the failed transaction too, own the
+partition again, restore. Whether the partition is still this process's to own is for the caller to know.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from eventcore.aggregate import Aggregate
@@ -20,20 +25,26 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.outcome import OutcomeRecord, command_id_in, event_count_in, read_outcome
 from eventcore.cut import Cut
 from eventcore.errors import EventcoreError, OutcomeUnknown, WrongUse
+from eventcore.lane.intake import BATCH_BYTES_MAX, BATCH_TURNS_MAX, Intake
 from eventcore.lane.journal import Batch
 from eventcore.lane.lane import Lane
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.restore import Progress, no_progress, restore
-from eventcore.log.port import Follower, LocalWriter, Log, Record, Recorded, Writer
+from eventcore.log.port import LocalWriter, Log, Record, Recorded, Standing, Writer
 from eventcore.topics import Topics
 
-# A transaction costs about 2 ms whatever it holds; beyond this, latency grows and throughput does not.
-BATCH_TURNS_MAX = 1_000
+BATCH_AGE_S = 0.05  # how long a batch takes in more while the one before it is committed
+MORE_S = 0.001  # how long it waits for more each time, before it looks whether that commit is decided
 
 
 def wall_clock_ms() -> int:
     """Unix time in milliseconds: the only place of a lane that looks at a clock, once a batch."""
     return time.time_ns() // 1_000_000
+
+
+def nobody() -> Standing | None:
+    """The standing of a lane whose process takes part in no group."""
+    return None
 
 
 DECIDE_S = 30.0  # how long a caller waits for a lane that this same thread drives: a broker restart fits in
@@ -51,11 +62,18 @@ class Answer(NamedTuple):
         return read_outcome(self.record)
 
 
+class Committed(NamedTuple):
+    """A batch that is in the log, and the offsets of its events."""
+
+    batch: Batch
+    offsets: Sequence[int]
+
+
 class LaneRunner:
     """Runs one lane on a log. Belongs to one thread. `start` first.
 
-    Whatever `step` or `decide` raises, the lane has forgotten everything and given the partition back: its memory was
-    ahead of the log. `start` again, unless it was fenced.
+    Whatever `step`, `flow` or `decide` raises, the lane has forgotten everything and given the partition back: its
+    memory was ahead of the log. `start` again, unless somebody else has the partition now.
     """
 
     def __init__(
@@ -67,6 +85,7 @@ class LaneRunner:
         *,
         commands: Catalogue,
         events: Catalogue,
+        standing: Callable[[], Standing | None] = nobody,
     ) -> None:
         self.topics = topics
         self.partition = partition
@@ -74,10 +93,12 @@ class LaneRunner:
         self._aggregate = aggregate
         self._commands = commands
         self._events = events
+        self._standing = standing
         self._writer: Writer | None = None
         self._local: LocalWriter | None = None  # the same writer, where it belongs to an embedded log
-        self._follower: Follower | None = None
+        self._intake: Intake | None = None
         self._lane: Lane | None = None
+        self._under_way: list[Batch] = []  # what the commit under way has written
         self._position = 0
 
     @property
@@ -93,21 +114,29 @@ class LaneRunner:
     @property
     def memory(self) -> LaneMemory:
         """What the lane knows. Raises WrongUse before `start`."""
-        return self._started().memory
+        return self._started()[0].memory
 
     @property
     def term(self) -> int:
         """The lane's term: one more than any that its log has seen."""
-        return self._started().term
+        return self._started()[0].term
 
     def start(self, progress: Progress = no_progress) -> None:
         """Own the partition, restore, and stand ready at the next command.
 
-        Raises Fenced or OwnedElsewhere, LogUnavailable, BrokenLog, TimedOut.
+        Raises Fenced or OwnedElsewhere, LogUnavailable, BrokenLog, TimedOut, and what `progress` raises.
         """
+        self.own()
+        self.restore(progress)
+
+    def own(self) -> None:
+        """The first half of `start`: fence every former owner. What they wrote is final from here."""
         self.close()
-        writer = self._writer = self._log.own(self.topics, self.partition)
-        self._local = writer if isinstance(writer, LocalWriter) else None
+        self._writer = self._log.own(self.topics, self.partition)
+        self._local = self._writer if isinstance(self._writer, LocalWriter) else None
+
+    def restore(self, progress: Progress = no_progress) -> None:
+        """The second half of `start`: read what the lane knows. What it raises gives the partition back."""
         try:
             memory = restore(self._log, self._aggregate, self.topics, self.partition, self._events, progress)
             partitions = self._log.partitions(self.topics.commands)
@@ -124,6 +153,7 @@ class LaneRunner:
             memory=memory,
         )
         self._position = memory.next_command
+        self._intake = Intake(self._log, self.topics.commands, self.partition, self._position, self._standing)
 
     def step(self, timeout_s: float) -> int:
         """Decide and commit one batch of what stands in the commands topic; return how many commands it had.
@@ -131,11 +161,34 @@ class LaneRunner:
         Waits up to `timeout_s` for the first.
         """
         try:
-            batch, _ = self._step(timeout_s)
+            count = self._flow(timeout_s)
+            self._settle()
         except BaseException as fault:
             self._forget(fault)
             raise
-        return 0 if batch is None else len(batch.outcomes)
+        return count
+
+    def flow(self, timeout_s: float) -> int:
+        """As `step`, but the commit may be under way on return: a later call waits for it, or `finish`.
+
+        Does not wait for commands while a commit is under way. Returns how many commands were decided.
+        """
+        try:
+            count = self._flow(timeout_s)
+            if self._under_way and self._settled():
+                self._settle()  # an embedded log has nothing under way
+        except BaseException as fault:
+            self._forget(fault)
+            raise
+        return count
+
+    def finish(self) -> None:
+        """Wait for the commit under way, and answer. Without one, or before `start`, do nothing."""
+        try:
+            self._settle()
+        except BaseException as fault:
+            self._forget(fault)
+            raise
 
     def decide(self, commands: Sequence[Record]) -> list[Answer]:
         """Append commands of this lane's instances and decide them; return the answers in their order.
@@ -144,28 +197,32 @@ class LaneRunner:
         then taken from their topic. What stood in the topic before is decided before. Raises as `step` does, and
         OutcomeUnknown where a log that is not embedded yields no outcome for DECIDE_S.
         """
-        lane = self._started()
+        self._started()
         if not commands:
             return []
         try:
+            self._settle()
             if self._local is not None:
-                return self._decide_locally(lane, self._local, commands)
+                return self._decide_locally(self._local, commands)
             return self._decide_through_topic(commands)
         except BaseException as fault:
             self._forget(fault)
             raise
 
-    def _decide_locally(self, lane: Lane, writer: LocalWriter, commands: Sequence[Record]) -> list[Answer]:
-        while (first := writer.receive(commands)) != self._position:
+    def _decide_locally(self, writer: LocalWriter, commands: Sequence[Record]) -> list[Answer]:
+        lane, intake = self._started()
+        while (first := writer.receive(commands)) != intake.position:
             writer.abort()  # commands of other processes stand before ours: they come first
-            self._step(0.0)
+            self._flow(0.0)
+            self._settle()
         received = [
             Recorded(first + i, c.key, c.value, c.envelope, c.time_ms, c.headers) for i, c in enumerate(commands)
         ]
-        batch = lane.take(received, wall_clock_ms())
-        offsets = self._write(batch)
+        batch = self._write(lane, received)
+        self._begin_commit([batch], self._standing())
+        intake.skip_to(batch.consumed)
         self._position = batch.consumed
-        return _answers(batch, offsets)
+        return _answers(self._settle())
 
     def _decide_through_topic(self, commands: Sequence[Record]) -> list[Answer]:
         wanted = [c.envelope[10:26] for c in commands if c.envelope is not None]
@@ -176,8 +233,8 @@ class LaneRunner:
         while missing:
             if time.monotonic() > deadline:
                 raise OutcomeUnknown(f"{self.name}: no outcome within {DECIDE_S:.0f} s; ask again with the same ids")
-            batch, offsets = self._step(1.0)
-            for answer in () if batch is None else _answers(batch, offsets):
+            committed = self._settle() if self._flow(1.0) else []
+            for answer in _answers(committed):
                 if missing[command_id := command_id_in(answer.record)] > 0:
                     found[command_id].append(answer)
                     missing[command_id] -= 1
@@ -185,28 +242,63 @@ class LaneRunner:
                         del missing[command_id]
         return [found[command_id].popleft() for command_id in wanted]
 
-    def _step(self, timeout_s: float) -> tuple[Batch | None, Sequence[int]]:
-        lane = self._started()
-        if self._follower is not None and self._follower.positions[self.partition] < self._position:
-            self._follower.close()  # it stands before commands that `decide` took without reading them
-            self._follower = None
-        if self._follower is None:
-            self._follower = self._log.follow(self.topics.commands, {self.partition: self._position})
-        records = self._follower.poll(BATCH_TURNS_MAX, timeout_s).get(self.partition, ())
-        self._position = self._follower.positions[self.partition]
+    def _flow(self, timeout_s: float) -> int:
+        lane, intake = self._started()
+        records, size = intake.take(BATCH_TURNS_MAX, BATCH_BYTES_MAX, 0.0 if self._under_way else timeout_s)
+        self._position = intake.position
         if not records:
-            return None, ()
-        batch = lane.take(records, wall_clock_ms())
-        return batch, self._write(batch)
+            self._settle()
+            return 0
+        standing = intake.standing
+        batches = [self._write(lane, records)]
+        count, began = len(records), time.monotonic()
+        while (
+            self._under_way
+            and count < BATCH_TURNS_MAX
+            and size < BATCH_BYTES_MAX
+            and time.monotonic() < began + BATCH_AGE_S
+            and not self._settled()
+        ):
+            more, more_size = intake.take(BATCH_TURNS_MAX - count, BATCH_BYTES_MAX - size, MORE_S)
+            if more:
+                batches.append(self._write(lane, more))
+                count, size = count + len(more), size + more_size
+        self._settle()
+        self._begin_commit(batches, standing)
+        self._position = intake.position
+        return count
 
-    def _write(self, batch: Batch) -> Sequence[int]:
-        """Commit a batch; return the offsets of its events."""
-        writer = self._writer
-        assert writer is not None, "started lanes have a writer"
+    def _write(self, lane: Lane, records: Sequence[Recorded]) -> Batch:
+        """Decide records and add what follows to the open transaction."""
+        writer = self._owned()
+        batch = lane.take(records, wall_clock_ms())
         if batch.events:
             writer.append(self.topics.events, batch.events)
         writer.append(self.topics.outcomes, batch.outcomes)
-        return writer.commit(batch.consumed).get(self.topics.events, ())
+        if batch.snapshots:
+            writer.append(self.topics.snapshots, batch.snapshots)
+        return batch
+
+    def _begin_commit(self, batches: list[Batch], standing: Standing | None) -> None:
+        self._owned().begin_commit(batches[-1].consumed, standing)
+        self._under_way = batches
+
+    def _settled(self) -> bool:
+        return self._owned().settled()
+
+    def _settle(self) -> list[Committed]:
+        """Wait for the commit under way; return what it made visible, in the order of its commands."""
+        if not self._under_way:
+            return []
+        batches, self._under_way = self._under_way, []
+        offsets = self._owned().settle().get(self.topics.events, ())
+        committed: list[Committed] = []
+        first = 0
+        for batch in batches:
+            end = first + len(batch.events)
+            committed.append(Committed(batch, offsets[first:end]))
+            first = end
+        return committed
 
     def _forget(self, fault: BaseException) -> None:
         """Drop a memory that may be ahead of the log, and what is open in the log."""
@@ -215,29 +307,38 @@ class LaneRunner:
         except EventcoreError as worse:
             fault.add_note(f"giving {self.name} back failed as well: {worse}")
 
-    def _started(self) -> Lane:
-        if self._lane is None:
+    def _started(self) -> tuple[Lane, Intake]:
+        if self._lane is None or self._intake is None:
             raise WrongUse(f"the lane {self.name} is not started, or failed since: start it")
-        return self._lane
+        return self._lane, self._intake
+
+    def _owned(self) -> Writer:
+        assert self._writer is not None, "started lanes have a writer"
+        return self._writer
 
     def close(self) -> None:
-        """Give the partition back and forget everything. Idempotent."""
-        follower, writer = self._follower, self._writer
-        self._follower = self._writer = self._local = self._lane = None
-        if follower is not None:
-            follower.close()
+        """Give the partition back and forget everything. Idempotent.
+
+        A commit under way is not waited for: the log decides it, and who owns the partition next reads what it was.
+        """
+        intake, writer = self._intake, self._writer
+        self._intake = self._writer = self._local = self._lane = None
+        self._under_way = []
+        if intake is not None:
+            intake.close()
         if writer is not None:
             writer.close()
 
 
-def _answers(batch: Batch, offsets: Sequence[int]) -> list[Answer]:
-    """Each outcome of a committed batch with the offset of its last event."""
+def _answers(committed: Sequence[Committed]) -> list[Answer]:
+    """Each outcome with the offset of its last event."""
     answers: list[Answer] = []
-    events = 0
-    for record in batch.outcomes:
-        value = record.value
-        assert value is not None, "a lane's outcomes have values"
-        count = event_count_in(value)
-        events += count
-        answers.append(Answer(value, offsets[events - 1] if count else None))
+    for batch, offsets in committed:
+        events = 0
+        for record in batch.outcomes:
+            value = record.value
+            assert value is not None, "a lane's outcomes have values"
+            count = event_count_in(value)
+            events += count
+            answers.append(Answer(value, offsets[events - 1] if count else None))
     return answers

@@ -39,7 +39,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._store = _Store()
-        self._lines: dict[Topics, Line] = {}
+        self._lines: dict[tuple[Topics, str | None], Line] = {}
         self.dropped = 0  # records that were posted and not taken
 
     def provision(self, plans: Sequence[TopicPlan]) -> None:
@@ -121,10 +121,10 @@ class MemoryLog:
             writer = store.owners[topics, partition] = MemoryWriter(store, topics, partition)
             return writer
 
-    def join(self, topics: Topics, share: Share) -> SoleMember:
+    def join(self, topics: Topics, share: Share, group: str | None = None) -> SoleMember:
         """Become the member that has all partitions; a second one waits until the first has left."""
         with self._store.opened() as store:
-            return self._lines.setdefault(topics, Line()).join(len(store.topic(topics.commands)), share)
+            return self._lines.setdefault((topics, group), Line()).join(len(store.topic(topics.commands)), share)
 
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position that `reader` saved last, or None."""
@@ -210,7 +210,7 @@ class MemoryWriter:
         """Append commands to this lane's own commands partition in the open transaction; return the first's offset."""
         return self._add(self._topics.commands, records)
 
-    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:  # noqa: ARG002 - always None
         """Make the transaction visible, here and now."""
         if self._committed is not None:
             raise WrongUse("a commit is under way already; settle it first")

@@ -205,7 +205,7 @@ def test_a_worker_that_is_stopped_stops_all_its_children(place: Place) -> None:
     with running(app, place.log, place.views) as run:
         Client(app, place.log).send(accounts.to("alice", Deposit(5)), timeout_s=WAIT_S)
     assert {child.status for child in run.ended()} == {"stopped"}
-    names = [child.child.name for child in run.worker.children]
+    names = [child.name for child in run.worker.children]
     assert names == [
         *("bank.account[0]", "bank.account[1]", "bank.transfer[0]", "bank.transfer[1]"),
         *("relay:bank.transfer.events", "relay:bank.account.outcomes", "projection:balances"),

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from eventcore import Aggregate, Value
-from eventcore.app import App, Client
-from eventcore.app import worker as working
+from eventcore.app import App, Client, supervision
 from eventcore.app.outcome import command_record
 from eventcore.app.wiring import provision
 from eventcore.errors import BrokenLog
@@ -75,8 +74,8 @@ EVENTS = "count.counter.events"
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses, so that failures in a row take no time."""
-    monkeypatch.setattr(working, "PAUSE_FIRST_S", 0.001)
-    monkeypatch.setattr(working, "PAUSE_MOST_S", 0.01)
+    monkeypatch.setattr(supervision, "PAUSE_FIRST_S", 0.001)
+    monkeypatch.setattr(supervision, "PAUSE_MOST_S", 0.01)
 
 
 @pytest.fixture
@@ -116,7 +115,7 @@ def test_a_child_whose_log_was_away_goes_on(log: FailingLog) -> None:
 def test_a_child_that_fails_without_end_gives_up_and_its_siblings_go_on(
     log: FailingLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "FAILURES_MAX", 5)
+    monkeypatch.setattr(supervision, "RESTARTS_MAX", 5)
     with running(app, log, views()) as run:
         client = Client(app, log)
         log.commits = 10**9
@@ -175,8 +174,8 @@ def test_a_decide_that_ends_the_program_is_shown_and_its_siblings_go_on(log: Fai
 
 
 def test_a_worker_can_be_stopped_while_a_child_waits(log: FailingLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(working, "PAUSE_FIRST_S", 60.0)
-    monkeypatch.setattr(working, "PAUSE_MOST_S", 60.0)
+    monkeypatch.setattr(supervision, "PAUSE_FIRST_S", 60.0)
+    monkeypatch.setattr(supervision, "PAUSE_MOST_S", 60.0)
     with running(app, log, views()) as run:
         log.commits = 10**9
         log.append("count.counter.commands", 0, [Record(b"x", b"garbage", b"garbage", 1_000)])

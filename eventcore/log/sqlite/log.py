@@ -34,7 +34,7 @@ class SqliteLog:
         self._lock = threading.RLock()  # of what follows
         self._writers: dict[tuple[Topics, int], SqliteWriter] = {}
         self._followers: set[SqliteFollower] = set()
-        self._lines: dict[Topics, Line] = {}
+        self._lines: dict[tuple[Topics, str | None], Line] = {}
         self.dropped = 0  # records that were posted and not taken
 
     def provision(self, plans: Sequence[TopicPlan]) -> None:
@@ -125,14 +125,14 @@ class SqliteLog:
             self._writers[topics, partition] = writer
             return writer
 
-    def join(self, topics: Topics, share: Share) -> SoleMember:
+    def join(self, topics: Topics, share: Share, group: str | None = None) -> SoleMember:
         """Become the member that has all partitions; a second one waits until the first has left.
 
         Other processes are told by `own` that the lanes are owned.
         """
         partitions = self._store.count(topics.commands)
         with self._lock:
-            return self._lines.setdefault(topics, Line()).join(partitions, share)
+            return self._lines.setdefault((topics, group), Line()).join(partitions, share)
 
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position that `reader` saved last, or None."""

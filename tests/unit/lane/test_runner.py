@@ -11,7 +11,7 @@ from eventcore.errors import Fenced, LogUnavailable, WrongUse
 from eventcore.lane import runner as running
 from eventcore.lane.lane import Lane
 from eventcore.log.memory import MemoryLog, MemoryWriter
-from eventcore.log.port import Record, Writer
+from eventcore.log.port import Record, Standing, Writer
 from eventcore.topics import Topics
 from tests.bank import (
     TOPICS,
@@ -126,9 +126,17 @@ class RemoteWriter:
         """Append."""
         self._writer.append(topic, records)
 
-    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
-        """Commit."""
-        return self._writer.commit(consumed)
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
+        """Commit; whoever asks is told so when it settles."""
+        self._writer.begin_commit(consumed, standing)
+
+    def settle(self) -> Mapping[str, Sequence[int]]:
+        """What was committed."""
+        return self._writer.settle()
+
+    def settled(self) -> bool:
+        """Never, until it was settled."""
+        return False
 
     def abort(self) -> None:
         """Abort."""
@@ -189,7 +197,7 @@ def test_a_lane_that_failed_must_be_started_again_and_then_knows_what_the_log_sa
 class FailingWriter(MemoryWriter):
     """A writer whose log is away."""
 
-    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
         """Fail."""
         raise LogUnavailable("the log is away")
 
