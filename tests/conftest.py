@@ -17,6 +17,7 @@ from hypothesis import settings
 from psycopg import sql
 
 from tests import servers
+from tests.servers.warm import warm_kafka
 
 SERVER_FIXTURES = {
     "kafka",
@@ -118,6 +119,7 @@ def own_cluster() -> Generator[servers.KafkaCluster]:
 def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Generator[servers.SecureKafka]:
     """A broker for this run that wants TLS and a password."""
     with servers.own_secure_kafka(tmp_path_factory.mktemp("certificates")) as server:
+        warm_kafka(server.inside)
         yield server
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from eventcore.app.wiring import Wiring
 from eventcore.cli.load import load_app
 from eventcore.cli.output import Output
 from eventcore.cli.progress import reporting
-from eventcore.cli.settings import Name, Setting, masked, partitions_of
+from eventcore.cli.settings import Name, Setting, masked, number_of
 from eventcore.cut import Cut
 from eventcore.errors import DecodeError, InvalidValue, NotSupported, OwnedElsewhere, UnknownName, WrongUse
 from eventcore.lane.restore import Progress
 from eventcore.log.address import open_log
+from eventcore.log.options import ClientOptions, read_options
 from eventcore.log.port import Log
 from projections import Views, default_views_for, open_views
 
@@ -34,6 +35,7 @@ class Call:
     settings: dict[Name, Setting]
     output: Output
     debug: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)  # may hold passwords
 
     @cached_property
     def app(self) -> App:
@@ -75,11 +77,27 @@ class Call:
         """Whether the log is a file, whose lanes a command may run itself while no worker does."""
         return self.log.value.startswith(EMBEDDED)
 
+    @cached_property
+    def client_options(self) -> ClientOptions:
+        """What is set for the Kafka client library. Raises InvalidValue."""
+        file = self.settings.get("kafka_config")
+        return read_options(self.environment, None if file is None else Path(file.value))
+
+    @property
+    def replication(self) -> int | None:
+        """How many replicas new topics have, where that is set. Raises InvalidValue."""
+        setting = self.settings.get("replication")
+        return None if setting is None else number_of("replication", setting)
+
+    def open_log(self) -> Log:
+        """The log, made where it can be; the caller closes it."""
+        return open_log(self.log.value, self.client_options, replication=self.replication)
+
     @contextmanager
     def opened_log(self) -> Generator[Log]:
         """The log, which must exist: reading makes no new one. Raises WrongUse."""
         self._check_exists()
-        log = open_log(self.log.value)
+        log = self.open_log()
         try:
             yield log
         finally:
@@ -127,7 +145,7 @@ class Call:
     def partitions(self, log: Log | None = None) -> int:
         """How many partitions topics are made with: what is set, else what the app's topics have, else the default."""
         if (setting := self.settings.get("partitions")) is not None:
-            return partitions_of(setting)
+            return number_of("partitions", setting)
         if log is None:
             if not Path(self.log.value.removeprefix(EMBEDDED)).exists():
                 return PARTITIONS

@@ -22,18 +22,21 @@ def version() -> str:
 
 
 def config(context: typer.Context) -> None:
-    """Show the app, log, views and partitions that hold, and where each was set; passwords are masked.
+    """Show the settings that hold, and where each was set; passwords are masked.
 
-    Set by --app, --log, --views and --partitions, else EVENTCORE_APP and so on, else [tool.eventcore] in
-    ./pyproject.toml, else by default.
+    Set by --app, --log, --views and so on, else EVENTCORE_APP and so on, else [tool.eventcore] in ./pyproject.toml, else by
+    default. Options of the Kafka client library stand in the file of --kafka-config and in EVENTCORE_KAFKA_* variables.
     """
     call = call_of(context)
     found = {name: _effective(call, name) for name in NAMES}
     data: dict[str, object] = {
         name: {"value": masked(setting.value) or None, "from": setting.origin} for name, setting in found.items()
     }
+    options = [(name, masked(value), origin) for name, value, origin in call.client_options.shown()]
+    data["kafka_options"] = [{"name": name, "value": value, "from": origin} for name, value, origin in options]
     data |= {"eventcore": version(), "python": platform.python_version()}
-    rows = [(name, masked(setting.value) or "-", setting.origin) for name, setting in found.items()]
+    rows: list[tuple[str, str, str]] = [(name, masked(each.value) or "-", each.origin) for name, each in found.items()]
+    rows += [(f"kafka: {name}", value, origin) for name, value, origin in options]
     call.output.document(
         data,
         [Grid(("setting", "value", "from"), rows), f"\neventcore {version()}, Python {platform.python_version()}"],
@@ -52,6 +55,10 @@ def _effective(call: Call, name: Name) -> Setting:
                 return call.views
             case "partitions":
                 return Setting(str(PARTITIONS), "default for new topics")
+            case "replication":
+                return Setting("", "the cluster's default for new topics")
+            case "kafka_config":
+                return UNSET
             case "app":
                 return UNSET
     except CallerError as why:

@@ -57,6 +57,13 @@ def options(
     partitions: Annotated[
         str | None, typer.Option(metavar="N", help="How many partitions new topics have; fixed once they exist.")
     ] = None,
+    replication: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="How many replicas new topics on Kafka have; else the cluster decides."),
+    ] = None,
+    kafka_config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Options of the Kafka client library: name=value lines.")
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON on stdout, errors as JSON on stderr. Also after the command.")
     ] = False,
@@ -69,15 +76,17 @@ def options(
 ) -> None:
     """Run an event-sourced app, send it commands, and look into its log.
 
-    Each of app, log, views and partitions is taken from its option, else from EVENTCORE_APP, EVENTCORE_LOG,
-    EVENTCORE_VIEWS, EVENTCORE_PARTITIONS, else from [tool.eventcore] in ./pyproject.toml. By default the log is
-    sqlite:APP.db in the current folder and the views lie beside it.
+    Each of app, log, views, partitions, replication and kafka-config is taken from its option, else from EVENTCORE_APP,
+    EVENTCORE_LOG, EVENTCORE_VIEWS, EVENTCORE_PARTITIONS, EVENTCORE_REPLICATION, EVENTCORE_KAFKA_CONFIG, else from
+    [tool.eventcore] in ./pyproject.toml. By default the log is sqlite:APP.db in the current folder and the views lie
+    beside it. Any option of the Kafka client library may also be a variable: EVENTCORE_KAFKA_SECURITY_PROTOCOL.
 
     Exit codes: 0 done, and the answer is yes; 1 done, and the answer is no (not accepted, not found, broken); 2 the call
-    was wrong; 3 a server, a file or a record was wrong; 130 interrupted.
+    was wrong; 3 a server, a file or a record was wrong; 4 a worker hung and is to be started again; 130 interrupted.
     """
     flags: dict[Name, str | None] = {"app": app, "log": log, "views": views, "partitions": partitions}
-    context.obj = Call(settle(flags, os.environ, Path()), Output(json), debug)
+    flags |= {"replication": replication, "kafka_config": kafka_config}
+    context.obj = Call(settle(flags, os.environ, Path()), Output(json), debug, os.environ)
     if context.invoked_subcommand is None:
         sys.stdout.write(f"{context.get_help()}\n")
 

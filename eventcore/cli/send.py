@@ -16,7 +16,6 @@ from eventcore.cli.sagas import progress_line
 from eventcore.cli.values import data_of, value_of
 from eventcore.cut import Cut
 from eventcore.errors import UnknownName, WrongUse
-from eventcore.log.address import open_log
 from sagas import Progress
 
 
@@ -55,7 +54,7 @@ def send(
                 if machine.saga is None:
                     return answer(call, message, outcome, outcome.cut, None)
                 return answer(call, message, outcome, outcome.cut | app.cut(), app.saga(machine.saga, instance))
-    log = open_log(call.log.value)
+    log = call.open_log()
     try:
         client = Client(call.app, log)
         try:

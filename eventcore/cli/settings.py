@@ -10,14 +10,14 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 
 from eventcore.errors import InvalidValue, UnknownName
 
-Name = Literal["app", "log", "views", "partitions"]
+Name = Literal["app", "log", "views", "partitions", "replication", "kafka_config"]
 NAMES: tuple[Name, ...] = get_args(Name)
+NUMBERS: dict[Name, int] = {"partitions": 10_000, "replication": 32}  # with the most that can be meant
 PROJECT = "pyproject.toml"
 SECRETS = (
     re.compile(r"(?<=://)([^/@\s:]*):([^/\s]*)(?=@)"),  # user:password@, up to the last @ before the path
     re.compile(r"(?i)(?<=[?&])([a-z_]*(?:password|secret|token|key))=([^&\s]*)"),
 )
-PARTITIONS_MAX = 10_000  # more than a broker serves well for one topic
 
 
 class Setting(NamedTuple):
@@ -37,7 +37,7 @@ def settle(flags: Mapping[Name, str | None], environment: Mapping[str, str], fol
     for name in NAMES:
         variable = f"EVENTCORE_{name.upper()}"
         for value, origin in (
-            (flags.get(name), f"--{name}"),
+            (flags.get(name), f"--{name.replace('_', '-')}"),
             (environment.get(variable), variable),
             (project.get(name), PROJECT),
         ):
@@ -65,19 +65,18 @@ def read_project(path: Path) -> dict[Name, str]:
         if key not in NAMES:
             raise UnknownName(f"setting in {path} [tool.eventcore]", key, list(NAMES))
         name = NAMES[NAMES.index(key)]
-        wanted = int if name == "partitions" else str
+        wanted = int if name in NUMBERS else str
         if type(value) is not wanted:
             raise InvalidValue(f"{path}: tool.eventcore.{name}", f"expected {wanted.__name__}, got {value!r}")
         found[name] = str(value)
     return found
 
 
-def partitions_of(setting: Setting) -> int:
-    """The number that a setting of `partitions` says. Raises InvalidValue."""
-    if not re.fullmatch(r"[0-9]{1,5}", setting.value) or not 1 <= int(setting.value) <= PARTITIONS_MAX:
-        raise InvalidValue(
-            f"partitions (from {setting.origin})", f"{setting.value!r} is no number from 1 to {PARTITIONS_MAX}"
-        )
+def number_of(name: Name, setting: Setting) -> int:
+    """The number that a setting of one of NUMBERS says. Raises InvalidValue."""
+    most = NUMBERS[name]
+    if not re.fullmatch(r"[0-9]{1,5}", setting.value) or not 1 <= int(setting.value) <= most:
+        raise InvalidValue(f"{name} (from {setting.origin})", f"{setting.value!r} is no number from 1 to {most}")
     return int(setting.value)
 
 

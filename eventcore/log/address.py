@@ -19,8 +19,11 @@ from eventcore.log.port import Log
 SCHEMES = ("kafka", "memory", "sqlite")
 
 
-def open_log(address: str, options: ClientOptions = NONE) -> Log:
-    """Open the log at an address; `options` are for the Kafka client library, and of no concern to other logs.
+def open_log(address: str, options: ClientOptions = NONE, *, replication: int | None = None) -> Log:
+    """Open the log at an address.
+
+    `options` are for the Kafka client library, and `replication` says how many replicas new topics have on Kafka (None: as
+    the cluster decides); neither concerns another log.
 
     Raises UnknownName for a scheme that no adapter has, InvalidValue for a malformed address, NotSupported where the
     adapter's extra is not installed, and what the adapter raises.
@@ -30,7 +33,7 @@ def open_log(address: str, options: ClientOptions = NONE) -> Log:
         raise UnknownName("log scheme", scheme if colon else address, [f"{known}:" for known in SCHEMES])
     if scheme == "memory":
         return _memory(rest)
-    return _sqlite(rest) if scheme == "sqlite" else _kafka(address, options)
+    return _sqlite(rest) if scheme == "sqlite" else _kafka(address, options, replication)
 
 
 def _memory(rest: str) -> Log:
@@ -51,7 +54,7 @@ def _sqlite(path: str) -> Log:
     return SqliteLog(path)
 
 
-def _kafka(address: str, client: ClientOptions) -> Log:
+def _kafka(address: str, client: ClientOptions, replication: int | None) -> Log:
     parts = urlsplit(address)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     prefix = options.pop("prefix", "")
@@ -66,4 +69,4 @@ def _kafka(address: str, client: ClientOptions) -> Log:
         raise NotSupported("a log on Kafka needs the client library: pip install 'eventcore-framework[kafka]'")
     from eventcore.log.kafka import KafkaLog  # an optional driver
 
-    return KafkaLog(parts.netloc, prefix, options=client)
+    return KafkaLog(parts.netloc, prefix, options=client, replication=replication)

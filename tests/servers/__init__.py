@@ -18,7 +18,7 @@ from tests.servers.cluster import KafkaCluster, own_cluster
 from tests.servers.database import PostgresServer, own_postgres
 from tests.servers.errors import ServerUnavailable
 from tests.servers.resolve import KafkaAddress, PostgresAddress, kafka, postgres
-from tests.servers.secure import SecureKafka, own_secure_kafka
+from tests.servers.secure import SecureKafka, make_certificates, own_secure_kafka
 
 __all__ = [
     "KafkaAddress",
@@ -29,6 +29,7 @@ __all__ = [
     "SecureKafka",
     "ServerUnavailable",
     "kafka",
+    "make_certificates",
     "own_cluster",
     "own_kafka",
     "own_postgres",

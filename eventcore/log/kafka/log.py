@@ -38,8 +38,9 @@ class KafkaLog:
         *,
         transaction_ms: int = TRANSACTION_MS,
         options: ClientOptions = NONE,
+        replication: int | None = None,
     ) -> None:
-        self._settings = KafkaSettings(bootstrap, prefix, transaction_ms, options)
+        self._settings = KafkaSettings(bootstrap, prefix, transaction_ms, options, replication)
         check_options(self._settings)
         self._cluster = Cluster(self._settings)
         self._appender = Appender(self._settings)

@@ -19,6 +19,9 @@ ANSWER_S = 10.0  # how long one question to the cluster may take before we say t
 RING = 2  # transactional ids a lane: the next transaction need not wait until the last one's markers are written
 TRANSACTION_MS = 60_000  # the broker's default; an abandoned transaction holds readers back for so long at most
 BATCH_BYTES_MAX = 1_048_588  # what a broker accepts by default: RECORD_BYTES_MAX and its framing fit
+POSTS_MAX = 100_000  # posted records that wait to be sent; more are dropped
+POSTS_KBYTES_MAX = 65_536
+POST_MS = 10_000  # a posted record that is not delivered by then is dropped: whoever waited asks again
 EOF_WAIT_MS = 50  # how late a follower learns that only gaps were left: a fetch waits so long for records
 
 
@@ -29,6 +32,7 @@ class KafkaSettings(msgspec.Struct, frozen=True):
     prefix: str = ""
     transaction_ms: int = TRANSACTION_MS
     options: ClientOptions = NONE
+    replication: int | None = None  # of new topics; None: as the cluster decides
 
     def name(self, topic: str) -> str:
         """The topic's name in the cluster."""
@@ -53,6 +57,15 @@ class KafkaSettings(msgspec.Struct, frozen=True):
             # not covered, so none does: the caller's deadline purges all of them and drops the client.
             "enable.gapless.guarantee": True,
             "message.timeout.ms": 0,
+        }
+        return self._producer(lines, {"linger.ms": 0}, held)
+
+    def poster(self, lines: ClientLines) -> dict[str, Any]:
+        """For records that nobody counts on: never many at a time, and none that is late."""
+        held = {
+            "queue.buffering.max.messages": POSTS_MAX,
+            "queue.buffering.max.kbytes": POSTS_KBYTES_MAX,
+            "message.timeout.ms": POST_MS,
         }
         return self._producer(lines, {"linger.ms": 0}, held)
 

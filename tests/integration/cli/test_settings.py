@@ -20,6 +20,8 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_project(
         "log": "not set: " + NO_APP,
         "views": "not set: " + NO_APP,
         "partitions": "default for new topics",
+        "replication": "the cluster's default for new topics",
+        "kafka_config": "not set",
     }
     Path("pyproject.toml").write_text(f'[tool.eventcore]\napp = "{APP}"\nlog = "sqlite:p.db"\npartitions = 2\n')
     monkeypatch.setenv("EVENTCORE_LOG", "sqlite:e.db")
@@ -58,6 +60,44 @@ def test_passwords_are_shown_nowhere(program: Program) -> None:
         ran = program(*arguments)
         assert "hush" not in ran.out + ran.err
     assert "user:***@host:1/x?sslpassword=***" in program(*addresses, "config").out
+
+
+def test_options_of_the_kafka_client_stand_in_a_file_and_in_variables_and_no_secret_is_shown(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("client.properties").write_text("# of the cluster\nsasl.username=hans\nsasl.password = hush=hush\n")
+    monkeypatch.setenv("EVENTCORE_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("EVENTCORE_KAFKA_SSL_KEY_PASSWORD", "hush")
+    where = ("--log", "kafka://127.0.0.1:1", "--kafka-config", "client.properties")
+    ran = program(*where, "config", "--json")
+    assert ran.data["kafka_options"] == [
+        {"name": "sasl.username", "value": "hans", "from": "client.properties:2"},
+        {"name": "sasl.password", "value": "***", "from": "client.properties:3"},
+        {"name": "security.protocol", "value": "SASL_SSL", "from": "EVENTCORE_KAFKA_SECURITY_PROTOCOL"},
+        {"name": "ssl.key.password", "value": "***", "from": "EVENTCORE_KAFKA_SSL_KEY_PASSWORD"},
+    ]
+    shown = program(*where, "config")
+    assert "hush" not in ran.out + ran.err + shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("TRANSACTIONAL_ID", "eventcore sets it itself: it is what fences a lane's former owner"),
+        ("SASL_PASWORD", "no such option; the nearest are sasl.password"),
+        ("SECURITY_PROTOCOL", "the Kafka client library refuses it"),
+        ("SASL_JAAS_CONFIG", "is an option of Kafka's Java client; write sasl.username and sasl.password"),
+    ],
+)
+def test_an_option_that_cannot_be_set_is_one_sentence_without_its_value_and_2(
+    program: Program, monkeypatch: pytest.MonkeyPatch, variable: str, said: str
+) -> None:
+    monkeypatch.setenv(f"EVENTCORE_KAFKA_{variable}", "hush" if "SASL" in variable else "loud")
+    ran = program("--log", "kafka://127.0.0.1:1", "status")
+    assert ran.code == 2
+    assert said in ran.err
+    assert f"(from EVENTCORE_KAFKA_{variable})" in ran.err
+    assert "hush" not in ran.err
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from eventcore.cli.faults import explain, printable
 from eventcore.cli.main import flags_first, shadowed
 from eventcore.cli.new import check_name
-from eventcore.cli.settings import Setting, masked, partitions_of
+from eventcore.cli.settings import Setting, masked, number_of
 from eventcore.errors import BrokenLog, CallerError, DataError, InvalidValue, LogUnavailable, SystemFault, WrongUse
 
 
@@ -49,7 +49,7 @@ def test_secrets_in_addresses_are_masked_and_nothing_else(address: str, shown: s
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "", "10001", "1" * 50])
 def test_a_number_of_partitions_is_a_number(value: str) -> None:
     with pytest.raises(InvalidValue, match="from EVENTCORE_PARTITIONS"):
-        partitions_of(Setting(value, "EVENTCORE_PARTITIONS"))
+        number_of("partitions", Setting(value, "EVENTCORE_PARTITIONS"))
 
 
 @pytest.mark.parametrize(
