@@ -12,7 +12,10 @@ __all__ = [
     "READ_COMMITTED",
     "READ_UNCOMMITTED",
     "AdminClient",
+    "AlterOperation",
     "Code",
+    "ConfigEntry",
+    "ConfigResource",
     "Consumer",
     "GroupPositions",
     "KafkaError",
@@ -27,6 +30,9 @@ _library: Any = confluent_kafka
 _admin: Any = admin
 
 AdminClient: Final[Any] = _admin.AdminClient
+AlterOperation: Final[Any] = _admin.AlterConfigOpType
+ConfigEntry: Final[Any] = _admin.ConfigEntry
+ConfigResource: Final[Any] = _admin.ConfigResource
 Consumer: Final[Any] = _library.Consumer
 GroupPositions: Final[Any] = _library.ConsumerGroupTopicPartitions
 NewTopic: Final[Any] = _admin.NewTopic
@@ -53,6 +59,7 @@ class Code:
     TIMED_OUT = KafkaError._TIMED_OUT
     TLS = KafkaError._SSL
     TRANSPORT = KafkaError._TRANSPORT
+    UNSUPPORTED_FEATURE = KafkaError._UNSUPPORTED_FEATURE
 
     # said by a broker
     BROKER_NOT_AVAILABLE = KafkaError.BROKER_NOT_AVAILABLE
@@ -60,8 +67,11 @@ class Code:
     COORDINATOR_LOADS = KafkaError.COORDINATOR_LOAD_IN_PROGRESS
     COORDINATOR_NOT_AVAILABLE = KafkaError.COORDINATOR_NOT_AVAILABLE
     FENCED_INSTANCE = KafkaError.FENCED_INSTANCE_ID
+    FENCED_MEMBER_EPOCH: Final[int] = getattr(KafkaError, "FENCED_MEMBER_EPOCH", 110)
     FENCED_LEADER_EPOCH = KafkaError.FENCED_LEADER_EPOCH
     GROUP_NOT_ALLOWED = KafkaError.GROUP_AUTHORIZATION_FAILED
+    ILLEGAL_GENERATION = KafkaError.ILLEGAL_GENERATION
+    INVALID_REPLICATION = KafkaError.INVALID_REPLICATION_FACTOR
     INVALID_PRODUCER_EPOCH = KafkaError.INVALID_PRODUCER_EPOCH
     LEADER_NOT_AVAILABLE = KafkaError.LEADER_NOT_AVAILABLE
     NETWORK = KafkaError.NETWORK_EXCEPTION
@@ -71,11 +81,16 @@ class Code:
     NOT_LEADER = KafkaError.NOT_LEADER_FOR_PARTITION
     OFFSET_OUT_OF_RANGE = KafkaError.OFFSET_OUT_OF_RANGE
     PRODUCER_FENCED = KafkaError.PRODUCER_FENCED
+    REBALANCE_IN_PROGRESS = KafkaError.REBALANCE_IN_PROGRESS
     REQUEST_TIMED_OUT = KafkaError.REQUEST_TIMED_OUT
     SASL_FAILED = KafkaError.SASL_AUTHENTICATION_FAILED
+    STALE_MEMBER_EPOCH: Final[int] = getattr(KafkaError, "STALE_MEMBER_EPOCH", 113)
     TOPIC_EXISTS = KafkaError.TOPIC_ALREADY_EXISTS
     TOPIC_NOT_ALLOWED = KafkaError.TOPIC_AUTHORIZATION_FAILED
     TRANSACTION_NOT_ALLOWED = KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    UNKNOWN = KafkaError.UNKNOWN
     UNKNOWN_LEADER_EPOCH = KafkaError.UNKNOWN_LEADER_EPOCH
+    UNKNOWN_MEMBER = KafkaError.UNKNOWN_MEMBER_ID
     UNKNOWN_TOPIC = KafkaError.UNKNOWN_TOPIC_OR_PART
     UNSTABLE_OFFSET = KafkaError.UNSTABLE_OFFSET_COMMIT
+    UNSUPPORTED_VERSION = KafkaError.UNSUPPORTED_VERSION

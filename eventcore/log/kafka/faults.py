@@ -8,6 +8,15 @@ from eventcore.errors import Fenced, LogUnavailable, OutcomeUnknown, SystemFault
 from eventcore.log.kafka.client import Code, KafkaError, KafkaException
 
 FENCED = frozenset({Code.FENCED, Code.FENCED_INSTANCE, Code.INVALID_PRODUCER_EPOCH, Code.PRODUCER_FENCED})
+REFUSED = frozenset(  # a member's standing that is past
+    {
+        Code.FENCED_MEMBER_EPOCH,
+        Code.ILLEGAL_GENERATION,
+        Code.REBALANCE_IN_PROGRESS,
+        Code.STALE_MEMBER_EPOCH,
+        Code.UNKNOWN_MEMBER,
+    }
+)
 AWAY = frozenset(
     {
         Code.ALL_BROKERS_DOWN,
@@ -70,6 +79,11 @@ def fault(raised: BaseException, doing: str, bootstrap: str, *, sent: bool = Fal
         return Fenced(
             f"{doing}: another process owns this lane now ({text}). This lane steps down; nothing more is written. "
             "If it happens often, look for two workers with the same prefix"
+        )
+    if code in REFUSED:
+        return Fenced(
+            f"{doing}: the group's coordinator refused this process's standing ({text}): the partition was taken away, or "
+            "the group changed meanwhile. Nothing was written; own the lane again only if it is still this process's"
         )
     if code in AWAY:
         advice = f"Kafka at {bootstrap} does not answer. Is it running and reachable from here?"

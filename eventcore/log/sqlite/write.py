@@ -62,7 +62,7 @@ class SqliteWriter:
             self._received = range(self._received.start if self._received else received.start, received.stop)
             return received.start
 
-    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:  # noqa: ARG002 - always None
         """Make the transaction visible and durable, here and now."""
         if self._committed is not None:
             raise WrongUse("a commit is under way already; settle it first")
