@@ -138,6 +138,10 @@ class RemoteWriter:
         """Never, until it was settled."""
         return False
 
+    def commit(self, consumed: int | None, standing: Standing | None = None) -> Mapping[str, Sequence[int]]:
+        """Commit."""
+        return self._writer.commit(consumed, standing)
+
     def abort(self) -> None:
         """Abort."""
         self._writer.abort()
