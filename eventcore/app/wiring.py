@@ -139,9 +139,16 @@ def _distinct(app: str, kind: str, names: Iterable[str]) -> None:
 def provision(log: Log, wiring: Wiring, partitions: int) -> None:
     """Create the app's topics where they are missing, and write every schema that its records will name into the log.
 
-    Idempotent. An existing topic keeps its number of partitions: pass that of the first time, or NotSupported says so.
+    Idempotent. An existing topic keeps its number of partitions: pass that of the first time, or NotSupported says so. It
+    also names every topic whose settings would lose data.
     """
-    log.provision(wiring.plans(partitions))
+    plans = wiring.plans(partitions)
+    log.provision(plans)
+    if losing := [str(each) for each in log.differences(plans) if each.loses]:
+        raise NotSupported(
+            f"topics of {wiring.name} would lose data as they are set: {'; '.join(losing)}. Change their settings "
+            "(`eventcore topics plan` shows how), or name another prefix in the log's address and begin with new ones"
+        )
     topic = schemas_topic(wiring.name)
     known: set[bytes | None] = set()
     for records in read_to(log, topic, 0, log.stable_end(topic, 0)):

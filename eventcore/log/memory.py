@@ -27,7 +27,7 @@ from eventcore.log.checks import (
     check_start,
     lane_reader,
 )
-from eventcore.log.port import Record, Recorded, Share, Standing, TopicPlan
+from eventcore.log.port import Difference, Record, Recorded, Share, Standing, TopicPlan
 from eventcore.log.sole import Line, SoleMember
 from eventcore.topics import Topics
 
@@ -49,6 +49,10 @@ class MemoryLog:
             check_counts(plans, {name: len(partitions) for name, partitions in store.topics.items()})
             for plan in plans:
                 store.topics.setdefault(plan.name, [_Partition() for _ in range(plan.partitions)])
+
+    def differences(self, plans: Sequence[TopicPlan]) -> Sequence[Difference]:  # noqa: ARG002 - a topic has no settings here
+        """None: a topic has no settings here."""
+        return ()
 
     def partitions(self, topic: str) -> int:
         """The number of partitions. Raises UnknownName."""

@@ -72,6 +72,20 @@ class TopicPlan(msgspec.Struct, frozen=True):
     kept_ms: int = KEEP_FOREVER
 
 
+class Difference(msgspec.Struct, frozen=True):
+    """How a topic that exists differs from its plan in one setting, what that does, and whether records would be lost."""
+
+    topic: str
+    setting: str
+    found: str
+    wanted: str
+    means: str
+    loses: bool
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.setting} is {self.found}, planned is {self.wanted}: {self.means}"
+
+
 class Standing(Protocol):
     """What a member of a group was entitled to at a moment: opaque, and given back with a commit."""
 
@@ -203,6 +217,10 @@ class Log(Protocol):
 
         Raises NotSupported, naming each, where a topic exists with another number of partitions.
         """
+        ...
+
+    def differences(self, plans: Sequence[TopicPlan]) -> Sequence[Difference]:
+        """How topics that exist differ from their plans; nothing about those that are missing. An embedded log: none."""
         ...
 
     def partitions(self, topic: str) -> int:

@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from eventcore.errors import LogUnavailable, UnknownName
+from eventcore.errors import InvalidValue, LogUnavailable, UnknownName
 from eventcore.log.checks import check_counts, check_partition, check_plans
 from eventcore.log.kafka.client import (
     READ_COMMITTED,
     READ_UNCOMMITTED,
     AdminClient,
+    AlterOperation,
     Code,
+    ConfigEntry,
+    ConfigResource,
     GroupPositions,
     KafkaException,
     NewTopic,
@@ -30,11 +33,14 @@ from eventcore.log.kafka.client import (
 from eventcore.log.kafka.faults import AWAY, code_of, fault
 from eventcore.log.kafka.lines import ClientLines
 from eventcore.log.kafka.refusals import Refusals
-from eventcore.log.kafka.settings import ANSWER_S, BATCH_BYTES_MAX, KafkaSettings
-from eventcore.log.port import KEEP_FOREVER, TopicPlan
+from eventcore.log.kafka.settings import ANSWER_S, KafkaSettings
+from eventcore.log.kafka.topics import Found, differences, in_sync, settings_of
+from eventcore.log.port import Difference, TopicPlan
 
 T = TypeVar("T")
 AGAIN_S = 0.05  # between two tries of a question
+KNOWN_S = 0.2  # how long a caller who must not wait waits for the list of topics
+AGAIN_KNOWN_S = 5.0
 UNSTABLE_S = 2.0  # how long a saved position may be undecided before the one before it is answered
 
 
@@ -46,6 +52,7 @@ class Cluster:
         self._refusals = Refusals()
         self._admin: Any = AdminClient(settings.admin(ClientLines()) | {"error_cb": self._refusals.hear})
         self._counts: dict[str, int] = {}
+        self._unknown_until = 0.0
 
     def provision(self, plans: Sequence[TopicPlan]) -> None:
         """Create what is missing and wait until its leaders answer. Raises NotSupported for other counts."""
@@ -55,7 +62,15 @@ class Cluster:
         if missing := [plan for plan in plans if plan.name not in existing]:
             self._create(missing)
             self._wait_until_led(missing)
+            self._keep_two(missing)
             check_counts(plans, self._counts)
+
+    def differences(self, plans: Sequence[TopicPlan]) -> list[Difference]:
+        """How the topics that exist differ from their plans, in the order of the plans."""
+        check_plans(plans)
+        found = self._found([plan.name for plan in plans])
+        replication = self._settings.replication
+        return [each for p in plans if p.name in found for each in differences(p, found[p.name], replication)]
 
     def partitions(self, topic: str) -> int:
         """The number of partitions. Raises UnknownName."""
@@ -68,6 +83,21 @@ class Cluster:
         count = self.partitions(topic)
         for partition in partitions:
             check_partition(topic, partition, count)
+
+    def check_known(self, topic: str, partition: int) -> None:
+        """As `check`, without waiting for a cluster that is away: KNOWN_S at most, and then not again for AGAIN_KNOWN_S.
+
+        A topic that is not known for that reason passes.
+        """
+        if topic not in self._counts:
+            if time.monotonic() < self._unknown_until:
+                return
+            try:
+                self._learn(self._admin.list_topics(timeout=KNOWN_S))
+            except KafkaException:  # away: whoever hands records over is told by their receipts
+                self._unknown_until = time.monotonic() + AGAIN_KNOWN_S
+                return
+        self.check(topic, [partition])
 
     def beginnings(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         """The first offset that is kept, by partition."""
@@ -142,7 +172,9 @@ class Cluster:
 
     def _look(self) -> Mapping[str, int]:
         """Learn which topics exist. Asked for all of them, since asking for one by name may create it."""
-        metadata = self._repeat("asking for the topics", lambda: self._admin.list_topics(timeout=ANSWER_S / 4))
+        return self._learn(self._repeat("asking for the topics", lambda: self._admin.list_topics(timeout=ANSWER_S / 4)))
+
+    def _learn(self, metadata: Any) -> Mapping[str, int]:
         prefix = self._settings.prefix
         self._counts = {
             name.removeprefix(prefix): len(topic.partitions)
@@ -153,14 +185,66 @@ class Cluster:
 
     def _create(self, plans: Sequence[TopicPlan]) -> None:
         topics = [
-            NewTopic(self._settings.name(plan.name), plan.partitions, config=_topic_settings(plan)) for plan in plans
+            NewTopic(
+                self._settings.name(plan.name),
+                plan.partitions,
+                -1 if self._settings.replication is None else self._settings.replication,
+                config=settings_of(plan, self._settings.replication),
+            )
+            for plan in plans
         ]
         for name, future in self._admin.create_topics(topics, request_timeout=ANSWER_S).items():
             try:
                 future.result(ANSWER_S * 2)
             except (KafkaException, TimeoutError) as raised:
+                if code_of(raised) == Code.INVALID_REPLICATION:
+                    raise InvalidValue(
+                        "replication",
+                        f"{self._settings.replication} replicas cannot be had at {self._settings.bootstrap}: "
+                        f"{raised}. There must be as many brokers",
+                    ) from raised
                 if code_of(raised) != Code.TOPIC_EXISTS:  # somebody else was faster: the same to us
                     raise fault(raised, f"creating topic {name}", self._settings.bootstrap) from raised
+
+    def _found(self, names: Sequence[str]) -> dict[str, Found]:
+        """The topics of these names that exist, as they are."""
+        existing = self._repeat("asking for the topics", lambda: self._admin.list_topics(timeout=ANSWER_S / 4)).topics
+        asked = {self._settings.name(name): name for name in names if self._settings.name(name) in existing}
+        if not asked:
+            return {}
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in asked]
+        answers = self._ask(
+            "asking for the settings of the topics",
+            lambda: self._admin.describe_configs(resources, request_timeout=ANSWER_S),
+        )
+        return {
+            asked[resource.name]: Found(
+                len(existing[resource.name].partitions),
+                min(len(partition.replicas) for partition in existing[resource.name].partitions.values()),
+                {entry.name: entry.value for entry in entries.values() if entry.value is not None},
+            )
+            for resource, entries in answers.items()
+        }
+
+    def _keep_two(self, plans: Sequence[TopicPlan]) -> None:
+        """See to it that topics just made demand two replicas in sync, where the cluster's default gave them enough."""
+        changes = [
+            ConfigResource(
+                ConfigResource.Type.TOPIC,
+                self._settings.name(name),
+                incremental_configs=[
+                    ConfigEntry(key, value, incremental_operation=AlterOperation.SET)
+                    for key, value in in_sync(found.replication).items()
+                ],
+            )
+            for name, found in self._found([plan.name for plan in plans]).items()
+            if int(found.settings.get("min.insync.replicas", "1")) < 2 and in_sync(found.replication)
+        ]
+        if changes:
+            self._ask(
+                "setting min.insync.replicas of new topics",
+                lambda: self._admin.incremental_alter_configs(changes, request_timeout=ANSWER_S),
+            )
 
     def _wait_until_led(self, plans: Sequence[TopicPlan]) -> None:
         deadline = time.monotonic() + ANSWER_S
@@ -192,18 +276,3 @@ class Cluster:
             time.sleep(AGAIN_S)
             with contextlib.suppress(KafkaException):  # the question itself will tell what is wrong
                 self._admin.list_topics(timeout=1.0)
-
-
-def _topic_settings(plan: TopicPlan) -> dict[str, str]:
-    """The topic's own settings, so that no default of the cluster deletes what must be kept."""
-    kept = "-1" if plan.kept_ms == KEEP_FOREVER else str(plan.kept_ms)
-    return {
-        "cleanup.policy": plan.cleanup,
-        "retention.ms": kept,
-        "retention.bytes": "-1",
-        "message.timestamp.type": "CreateTime",
-        # A record is never refused for its stamp: that would end the producer, and every other record with it. Lanes
-        # judge stamps themselves, and park what lies too far ahead.
-        "message.timestamp.after.max.ms": str(2**63 - 1),
-        "max.message.bytes": str(BATCH_BYTES_MAX),
-    }

@@ -10,16 +10,18 @@ from typing import TypeVar
 from eventcore.errors import WrongUse
 from eventcore.log.checks import check_records, check_start
 from eventcore.log.kafka.cluster import Cluster
+from eventcore.log.kafka.member import KafkaMember
 from eventcore.log.kafka.options import check_options
+from eventcore.log.kafka.post import Poster
 from eventcore.log.kafka.produce import Appender
 from eventcore.log.kafka.read import KafkaFollower
 from eventcore.log.kafka.settings import TRANSACTION_MS, KafkaSettings
 from eventcore.log.kafka.write import KafkaWriter
 from eventcore.log.options import NONE, ClientOptions
-from eventcore.log.port import Record, TopicPlan
+from eventcore.log.port import Difference, Record, Share, TopicPlan
 from eventcore.topics import Topics
 
-User = TypeVar("User", KafkaFollower, KafkaWriter)
+User = TypeVar("User", KafkaFollower, KafkaMember, KafkaWriter)
 
 
 class KafkaLog:
@@ -44,7 +46,8 @@ class KafkaLog:
         check_options(self._settings)
         self._cluster = Cluster(self._settings)
         self._appender = Appender(self._settings)
-        self._users: weakref.WeakSet[KafkaFollower | KafkaWriter] = weakref.WeakSet()
+        self._poster = Poster(self._settings)
+        self._users: weakref.WeakSet[KafkaFollower | KafkaMember | KafkaWriter] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -52,6 +55,11 @@ class KafkaLog:
         """Create the topics that are missing, with their own retention. Raises NotSupported for other counts."""
         self._check_open()
         self._cluster.provision(plans)
+
+    def differences(self, plans: Sequence[TopicPlan]) -> Sequence[Difference]:
+        """How topics that exist differ from their plans, in the order of the plans."""
+        self._check_open()
+        return self._cluster.differences(plans)
 
     def partitions(self, topic: str) -> int:
         """The number of partitions. Raises UnknownName."""
@@ -64,6 +72,18 @@ class KafkaLog:
         check_records(topic, records)
         self._cluster.check(topic, [partition])
         return self._appender.append(topic, partition, records)
+
+    @property
+    def dropped(self) -> int:
+        """How many posted records were not delivered."""
+        return self._poster.dropped
+
+    def post(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Hand records over without waiting; what the cluster does not take in time is dropped, counted and logged."""
+        self._check_open()
+        check_records(topic, records)
+        self._cluster.check_known(topic, partition)
+        self._poster.post(topic, partition, records)
 
     def follow(self, topic: str, starts: Mapping[int, int]) -> KafkaFollower:
         """Follow the given partitions from the given offsets. Raises DataError outside what is kept."""
@@ -100,6 +120,12 @@ class KafkaLog:
             self._cluster.check(topic, [partition])
         return self._kept(KafkaWriter(self._settings, topics, partition))
 
+    def join(self, topics: Topics, share: Share, group: str | None = None) -> KafkaMember:
+        """Become a member of the group that shares the partitions of the commands topic. Raises UnknownName."""
+        self._check_open()
+        self._cluster.partitions(topics.commands)
+        return self._kept(KafkaMember(self._settings, topics, share, group))
+
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position that `reader` saved last, or None."""
         self._check_open()
@@ -117,6 +143,7 @@ class KafkaLog:
             users = list(self._users)
         for user in users:
             user.close()
+        self._poster.close()
         self._appender.close()
 
     def _check_open(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from eventcore.errors import SystemFault
 from eventcore.log.checks import check_counts, check_plans, check_records, check_start, lane_reader
-from eventcore.log.port import Record, Share, TopicPlan
+from eventcore.log.port import Difference, Record, Share, TopicPlan
 from eventcore.log.sole import Line, SoleMember
 from eventcore.log.sqlite.file import Table
 from eventcore.log.sqlite.lease import Lease, sign
@@ -54,6 +54,10 @@ class SqliteLog:
             return list(existing.items())
 
         self._store.learn(self._store.transaction("provisioning topics", work))
+
+    def differences(self, plans: Sequence[TopicPlan]) -> Sequence[Difference]:  # noqa: ARG002 - a topic has no settings here
+        """None: a topic has no settings here."""
+        return ()
 
     def partitions(self, topic: str) -> int:
         """The number of partitions. Raises UnknownName."""
