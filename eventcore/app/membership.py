@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 
 from eventcore.app.parts import LanePart, Portion
 from eventcore.app.supervision import PAUSE_FIRST_S, PAUSE_MOST_S, Refuse, Supervised
-from eventcore.errors import CallerError, DataError, SystemFault
+from eventcore.errors import CallerError, DataError, LogUnavailable, SystemFault
 from eventcore.lane.runner import LaneRunner
 from eventcore.log.checks import lane_reader
 from eventcore.log.port import Log, Member, Standing
@@ -25,6 +25,8 @@ logger = logging.getLogger("eventcore.worker")
 MEMBER_POLL_S = 0.1
 REVOKE_S = 20.0  # far below the time after which a group gives up a member that does not poll (5 minutes)
 JOINED_S = 10.0  # a member that was given nothing for so long is taken for one too many, which stands by
+
+STANDING_S = 10.0  # a poll takes a tenth of a second, and longer only while lanes are given back
 
 MakeLane = Callable[[int, Callable[[], Standing | None]], LaneRunner]
 Adopt = Callable[[LanePart], Supervised]
@@ -61,6 +63,11 @@ class Membership:
         self._member: Member | None = None
         self._stop = threading.Event()
         self._given = False
+        # What the member was entitled to after its last poll, which is before whatever a lane polls now. Taken by the
+        # thread that polls: asked from another one, the Kafka client does not answer while that one polls.
+        self._entitled: Standing | None = None
+        self._polls = 0
+        self._polled = threading.Condition()
         self._since = time.monotonic()
 
     @property
@@ -75,13 +82,14 @@ class Membership:
     def assigned(self, partitions: Collection[int]) -> None:
         """Start a lane for each."""
         self._given = True
+        standing = self._standing_of(self._polls)
         for partition in sorted(partitions):
             if self._stop.is_set():
                 return
             if self._make_lane is None:
                 self._portion.add(partition)
             else:
-                lane = self._make_lane(partition, self._standing)
+                lane = self._make_lane(partition, standing)
                 self._lanes[partition] = self._adopt(LanePart(lane, self._portion.add))
         if partitions and self._make_lane is not None and len(partitions) < self._log.partitions(self._topics.commands):
             logger.info("%s gives this worker %s", self.name, _listed(partitions))
@@ -115,9 +123,23 @@ class Membership:
                 ended.append(lane)
         return ended
 
-    def _standing(self) -> Standing | None:
-        member = self._member
-        return None if member is None else member.standing()
+    def _standing_of(self, given: int) -> Callable[[], Standing | None]:
+        """What a lane that was given in the poll after `given` others asks for: see `_entitled`."""
+
+        def standing() -> Standing | None:
+            with self._polled:
+                if not self._polled.wait_for(lambda: self._polls > given, STANDING_S):
+                    raise LogUnavailable(f"{self.name} does not say in {STANDING_S:.0f} s what is this process's")
+                return self._entitled
+
+        return standing
+
+    def _note_standing(self, member: Member) -> None:
+        entitled = member.standing()
+        with self._polled:
+            self._entitled = entitled
+            self._polls += 1
+            self._polled.notify_all()
 
     def _live(self) -> None:
         try:
@@ -136,6 +158,7 @@ class Membership:
                     self._member = self._log.join(self._topics, self, self._group)
                 self._member.poll(MEMBER_POLL_S)
                 self.beats += 1
+                self._note_standing(self._member)
                 self.reason, pause = "", PAUSE_FIRST_S
             except SystemFault as fault:
                 self.beats += 1
