@@ -1,50 +1,71 @@
-"""`status`: how far everything is, and what has stopped. Beside a running worker too."""
+"""`status`: how far everything is, who runs it, and what has stopped. Beside running workers too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from eventcore.cli.call import Call, call_of
+from eventcore.cli.deep import SHOWN_MAX, Depths, depths
 from eventcore.cli.faults import ended
 from eventcore.cli.output import Grid, Shown
 from eventcore.cli.settings import masked
 from eventcore.cli.survey import (
-    SHOWN_MAX,
     MachineStanding,
     ProjectionStanding,
     machine_standing,
     projection_standings,
+    shortened,
 )
 from eventcore.errors import SystemFault, WrongUse
 from eventcore.log.port import Log
 
+NOBODY = "nobody"
 
-def status(context: typer.Context) -> None:
-    """Show how far lanes and projections are, which instances are stopped, and where sagas stand.
 
-    It owns nothing and may run beside a worker. Outcomes are read from the beginning, so it takes a while on a large log.
+def status(
+    context: typer.Context,
+    *,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Also read every outcome and the sagas: what was set aside, where sagas stand."),
+    ] = False,
+) -> None:
+    """Show who runs the lanes, how far lanes and projections are, and what has stopped.
+
+    It owns nothing and may run beside workers. A few records at the end of each partition are read, so it is as quick on a
+    long log; with --deep everything is. On Kafka the owner of a lane is the group's member that has its partition: one that
+    died is shown until the group has given it up.
     """
     call = call_of(context)
+    found: dict[str, Depths] = {}
     with call.opened_log() as log, call.reporting() as progress:
         machines = [machine_standing(log, machine, progress) for machine in call.wiring.machines.values()]
+        if deep:
+            found = {each.name: depths(log, call.wiring.machine(each.name), each, progress) for each in machines}
         projections = _projections(call, log)
     data = {
         "app": call.app.name,
         "log": masked(call.log.value),
-        "machines": [
-            {
-                **asdict(machine),
-                "partitions": [{**asdict(each), "lag": each.lag} for each in machine.partitions],
-                "stopped": [asdict(stopped) for stopped in machine.stopped.values()],
-            }
-            for machine in machines
-        ],
+        "machines": [_data(machine, found.get(machine.name)) for machine in machines],
         "projections": [{**asdict(each), "position": str(each.position)} for each in projections],
     }
-    call.output.document(data, [f"{call.app.name}: log {masked(call.log.value)}", "", *_shown(machines, projections)])
+    shown = _shown(machines, projections, found)
+    call.output.document(data, [f"{call.app.name}: log {masked(call.log.value)}", "", *shown])
+
+
+def _data(machine: MachineStanding, found: Depths | None) -> dict[str, object]:
+    data: dict[str, object] = {
+        **asdict(machine),
+        "partitions": [{**asdict(each), "lag": each.lag, "owner": each.owner or None} for each in machine.partitions],
+    }
+    if found is not None:
+        problem = machine.problem or found.problem
+        data |= {**asdict(found), "stopped": [asdict(each) for each in found.stopped.values()], "problem": problem}
+    return data
 
 
 def _projections(call: Call, log: Log) -> list[ProjectionStanding]:
@@ -57,8 +78,10 @@ def _projections(call: Call, log: Log) -> list[ProjectionStanding]:
         return [ProjectionStanding(name, problem=str(missing)) for name in call.wiring.projections]
 
 
-def _shown(machines: Sequence[MachineStanding], projections: Sequence[ProjectionStanding]) -> Iterator[Shown]:
-    heads = ("lane", "commands", "decided", "lag", "events", "outcomes", "term")
+def _shown(
+    machines: Sequence[MachineStanding], projections: Sequence[ProjectionStanding], found: Mapping[str, Depths]
+) -> Iterator[Shown]:
+    heads = ("lane", "commands", "decided", "lag", "events", "outcomes", "term", "owner")
     yield Grid(heads, [row for machine in machines for row in _lane_rows(machine)])
     yield ""
     if projections:
@@ -66,36 +89,46 @@ def _shown(machines: Sequence[MachineStanding], projections: Sequence[Projection
         yield Grid(("projection", "lag", "parked", "position", ""), rows)
     for machine in machines:
         yield from _troubles(machine)
+        if machine.name in found:
+            yield from _deep_troubles(machine, found[machine.name])
 
 
 def _lane_rows(machine: MachineStanding) -> Iterator[tuple[str, ...]]:
     for each in machine.partitions:
         numbers = (each.commands, each.decided, each.lag, each.events, each.outcomes, each.term)
-        yield (f"{machine.name}[{each.partition}]", *(f"{number:,}" for number in numbers))
+        yield (f"{machine.name}[{each.partition}]", *(f"{number:,}" for number in numbers), each.owner or NOBODY)
 
 
 def _troubles(machine: MachineStanding) -> Iterator[Shown]:
     """What people should look at, a sentence each."""
     if machine.problem:
         yield f"\n{machine.name}: {ended(machine.problem)}"
-    if machine.sagas:
-        yield f"\n{machine.name}: " + ", ".join(f"{count:,} {name}" for name, count in sorted(machine.sagas.items()))
-    if machine.stuck:
-        yield f"  stuck: {_some(machine.stuck)}"
-    if machine.stopped:
-        yield f"\n{machine.name}: {len(machine.stopped):,} instances are quarantined; their commands are parked"
-        for stopped in list(machine.stopped.values())[:SHOWN_MAX]:
+    waiting = [each.partition for each in machine.partitions if each.lag and not each.owner]
+    if waiting:
+        yield f"\n{machine.name}: commands wait in partitions that nobody runs: {shortened(waiting)}. Is a worker running?"
+
+
+def _deep_troubles(machine: MachineStanding, found: Depths) -> Iterator[Shown]:
+    if found.problem:
+        yield f"\n{machine.name}: {ended(found.problem)}"
+    if found.sagas:
+        yield f"\n{machine.name}: " + ", ".join(f"{count:,} {name}" for name, count in sorted(found.sagas.items()))
+    if found.stuck:
+        yield f"  stuck: {_some(found.stuck)}"
+    if found.stopped:
+        yield f"\n{machine.name}: {len(found.stopped):,} instances are quarantined; their commands are parked"
+        for stopped in list(found.stopped.values())[:SHOWN_MAX]:
             yield f"  {stopped.id}: {stopped.parked:,} parked since {stopped.at}: {stopped.why}"
-        if len(machine.stopped) > SHOWN_MAX:
-            yield f"  and {len(machine.stopped) - SHOWN_MAX:,} more"
-    if machine.set_aside_count:
-        yield f"\n{machine.name}: {machine.set_aside_count:,} records were parked because they are no commands of this app"
-        for aside in machine.set_aside:
+        if len(found.stopped) > SHOWN_MAX:
+            yield f"  and {len(found.stopped) - SHOWN_MAX:,} more"
+    if found.set_aside_count:
+        yield f"\n{machine.name}: {found.set_aside_count:,} records were parked because they are no commands of this app"
+        for aside in found.set_aside:
             yield f"  {aside.at}: {aside.reason}: {aside.message}"
-        if machine.set_aside_count > len(machine.set_aside):
-            yield f"  and {machine.set_aside_count - len(machine.set_aside):,} more"
-    if machine.foreign:
-        yield f"\n{machine.name}: {machine.foreign:,} records among its outcomes were written by another program"
+        if found.set_aside_count > len(found.set_aside):
+            yield f"  and {found.set_aside_count - len(found.set_aside):,} more"
+    if found.foreign:
+        yield f"\n{machine.name}: {found.foreign:,} records among its outcomes were written by another program"
 
 
 def _some(names: Sequence[str]) -> str:

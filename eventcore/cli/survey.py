@@ -1,50 +1,38 @@
 """What stands in a log and its views, read without owning anything: how far everything is, and what has stopped.
 
-A lane's own outcomes tell what it decided and which instances it stopped; so that is what is read here, from the first
-to the last of each partition. An instance that was stopped because somebody else wrote to its topic shows once a
-command for it was parked.
+Where a lane is, its last outcomes tell: each carries its command's offset and the lane's term. So a few records at the end
+of each partition are read, not all of them. Where the lane consumed commands and had no outcome to write, its group's
+position is ahead of them. What takes long to tell (deep.py) is told when asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eventcore.app.audit import states_at
 from eventcore.app.wiring import Machine, Wiring
-from eventcore.avro.outcome import OutcomeRecord, read_outcome
-from eventcore.cli.values import key_text
-from eventcore.cut import Cut, Position
-from eventcore.errors import DataError, SystemFault, UnknownName, WrongUse
-from eventcore.lane.journal import QUARANTINED, RAISED
-from eventcore.lane.restore import Progress, read_to
+from eventcore.avro.outcome import read_outcome
+from eventcore.cli.stopped import Stopped
+from eventcore.cut import Cut
+from eventcore.errors import DataError, SystemFault, TimedOut, UnknownName, WrongUse
+from eventcore.lane.restore import Progress
+from eventcore.log.checks import lane_reader
 from eventcore.log.port import Log, Recorded
+from eventcore.topics import Topics
 from projections import Views
 
-SHOWN_MAX = 20  # of the records and sagas that are listed one by one; the counts tell of the others
-
-
-@dataclass
-class Stopped:
-    """A quarantined instance: why, where it began, and how many of its commands are parked."""
-
-    id: str
-    why: str
-    at: str
-    parked: int = 0
-
-
-@dataclass
-class SetAside:
-    """A command record that was parked because it could not be read or did not belong there."""
-
-    at: str
-    reason: str
-    message: str
+TAIL = 32  # records at the end of a partition that are looked at first; MORE times as many where none is an outcome
+MORE = 32
+POLL_MOST = 10_000
+STALLED_S = 10.0
 
 
 @dataclass
 class PartitionStanding:
-    """One partition of a machine. `lag` is how many offsets of commands are not decided yet."""
+    """One partition of a machine: how far its lane is, and who runs it ("" where nobody does).
+
+    `lag` is how many offsets of commands are not decided yet.
+    """
 
     partition: int
     commands: int
@@ -52,6 +40,7 @@ class PartitionStanding:
     events: int
     outcomes: int
     term: int = 0
+    owner: str = ""
 
     @property
     def lag(self) -> int:
@@ -61,18 +50,18 @@ class PartitionStanding:
 
 @dataclass
 class MachineStanding:
-    """An aggregate or a saga: its partitions, what has stopped in it, and for a saga how many are where."""
+    """An aggregate or a saga: its partitions; where it has no topics yet, its problem says so."""
 
     name: str
     kind: str
     partitions: list[PartitionStanding] = field(default_factory=list[PartitionStanding])
     stopped: dict[str, Stopped] = field(default_factory=dict[str, Stopped])
-    set_aside: list[SetAside] = field(default_factory=list[SetAside])
-    set_aside_count: int = 0
-    foreign: int = 0
-    sagas: dict[str, int] = field(default_factory=dict[str, int])
-    stuck: list[str] = field(default_factory=list[str])
     problem: str = ""
+
+    @property
+    def unowned(self) -> list[int]:
+        """The partitions that nobody runs."""
+        return [each.partition for each in self.partitions if not each.owner]
 
 
 @dataclass
@@ -95,60 +84,63 @@ def machine_standing(log: Log, machine: Machine, progress: Progress) -> MachineS
     except UnknownName:
         standing.problem = "it has no topics in this log yet; `run` makes them"
         return standing
+    owners = log.owners(topics)
+    # Outcomes before commands: what is decided meanwhile shows as lag that is gone, never as a lane ahead of its commands.
+    outcomes = {partition: log.stable_end(topics.outcomes, partition) for partition in range(count)}
+    last = _last_outcomes(log, topics, outcomes)
     for partition in range(count):
-        ends = [log.stable_end(topic, partition) for topic in (topics.commands, topics.events, topics.outcomes)]
-        each = PartitionStanding(partition, ends[0], 0, ends[1], ends[2])
-        standing.partitions.append(each)
-        for records in read_to(
-            log, topics.outcomes, partition, ends[2], progress, start=log.beginning(topics.outcomes, partition)
-        ):
-            for record in records:
-                _take(standing, each, topics.commands, record)
-        # What was written meanwhile: a command whose outcome we have read was sent.
-        each.commands = max(each.commands, each.decided)
-    if machine.saga is not None:
-        _count_sagas(log, machine, standing, progress)
+        decided, term = last.get(partition, (0, 0))
+        decided = max(decided, log.saved(lane_reader(topics), topics.commands, partition) or 0)
+        commands = max(log.stable_end(topics.commands, partition), decided)
+        events = log.stable_end(topics.events, partition)
+        owner = owners.get(partition, "")
+        standing.partitions.append(
+            PartitionStanding(partition, commands, decided, events, outcomes[partition], term, owner)
+        )
     return standing
 
 
-def _take(standing: MachineStanding, each: PartitionStanding, commands: str, record: Recorded) -> None:
+def _last_outcomes(log: Log, topics: Topics, ends: Mapping[int, int]) -> dict[int, tuple[int, int]]:
+    """By partition, the offset behind the last decided command and the lane's term; nothing where no outcome is left."""
+    beginnings = {partition: log.beginning(topics.outcomes, partition) for partition in ends}
+    found: dict[int, tuple[int, int]] = {}
+    tail = TAIL
+    while missing := {p: max(beginnings[p], end - tail) for p, end in ends.items() if p not in found}:
+        wanted = {p: start for p, start in missing.items() if start < ends[p]}
+        for partition, records in read_tails(log, topics.outcomes, wanted, ends).items():
+            for record in records:
+                try:
+                    outcome = read_outcome(record.value)
+                except DataError:
+                    continue  # another program's: told by --deep
+                decided, term = found.get(partition, (0, 0))
+                found[partition] = max(decided, outcome.cause + 1), max(term, outcome.term)
+        for partition, start in missing.items():
+            if start == beginnings[partition] and partition not in found:
+                found[partition] = 0, 0  # there is none
+        tail *= MORE
+    return found
+
+
+def read_tails(log: Log, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> dict[int, list[Recorded]]:
+    """The records of each partition from its start to its end, read by one follower. Raises TimedOut where it stalls."""
+    read: dict[int, list[Recorded]] = {partition: [] for partition in starts}
+    if not starts:
+        return read
+    follower = log.follow(topic, starts)
     try:
-        outcome = read_outcome(record.value)
-    except DataError:
-        standing.foreign += 1
-        return
-    each.decided = max(each.decided, outcome.cause + 1)
-    each.term = max(each.term, outcome.term)
-    if outcome.details.repeated:
-        return
-    _take_stop(standing, outcome, key_text(record.key) or "", str(Position(commands, each.partition, outcome.cause)))
-
-
-def _take_stop(standing: MachineStanding, outcome: OutcomeRecord, id_: str, at: str) -> None:
-    details = outcome.details
-    why = details.message or details.reason or ""
-    if details.kind == "violated" and details.detail == QUARANTINED:
-        standing.stopped.setdefault(id_, Stopped(id_, f"violated {details.reason}", at))
-    elif details.kind == "parked" and details.reason in {RAISED, QUARANTINED}:
-        standing.stopped.setdefault(id_, Stopped(id_, why, at)).parked += 1
-    elif details.kind == "parked":
-        standing.set_aside_count += 1
-        if len(standing.set_aside) < SHOWN_MAX:
-            standing.set_aside.append(SetAside(at, details.reason or "", details.message or ""))
-
-
-def _count_sagas(log: Log, machine: Machine, standing: MachineStanding, progress: Progress) -> None:
-    topic = machine.topics.events
-    ends = Cut({(topic, each.partition): each.events for each in standing.partitions})
-    try:
-        states = states_at(log, machine, ends, progress)
-    except DataError as broken:
-        standing.problem = f"its sagas cannot be counted: {broken}"
-        return
-    for id_, state in states.items():
-        standing.sagas[state.status] = standing.sagas.get(state.status, 0) + 1
-        if state.status == "stuck":
-            standing.stuck.append(id_)
+        while behind := [p for p, at in follower.positions.items() if at < ends[p]]:
+            before = dict(follower.positions)
+            for partition, records in follower.poll(POLL_MOST, STALLED_S).items():
+                read[partition] += [record for record in records if record.offset < ends[partition]]
+            if dict(follower.positions) == before:
+                at = ", ".join(f"{topic}[{p}]@{before[p]}" for p in behind)
+                raise TimedOut(
+                    f"{at} yields nothing for {STALLED_S:.0f} s. Usually a producer holds a transaction open there"
+                )
+    finally:
+        follower.close()
+    return read
 
 
 def projection_standings(log: Log, wiring: Wiring, views: Views) -> list[ProjectionStanding]:
@@ -168,3 +160,14 @@ def projection_standings(log: Log, wiring: Wiring, views: Views) -> list[Project
         behind = (log.stable_end(topic, p) - standing.position[topic, p] for p in partitions)
         standing.lag = sum(max(0, each) for each in behind)
     return found
+
+
+def shortened(partitions: Sequence[int]) -> str:
+    """Partition numbers, runs of them as first-last."""
+    runs: list[list[int]] = []
+    for number in partitions:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)

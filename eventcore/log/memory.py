@@ -130,6 +130,11 @@ class MemoryLog:
         with self._store.opened() as store:
             return self._lines.setdefault((topics, group), Line()).join(len(store.topic(topics.commands)), share)
 
+    def owners(self, topics: Topics) -> Mapping[int, str]:
+        """This process, for the lanes that it has owned."""
+        with self._store.opened() as store:
+            return {partition: "this process" for owned, partition in store.owners if owned == topics}
+
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position that `reader` saved last, or None."""
         with self._store.opened() as store:

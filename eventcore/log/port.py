@@ -286,6 +286,13 @@ class Log(Protocol):
         """
         ...
 
+    def owners(self, topics: Topics) -> Mapping[int, str]:
+        """Who runs the lanes, in words, by partition; a partition that nobody runs is missing.
+
+        As far as the log knows now: an owner that died is named until it is given up for dead.
+        """
+        ...
+
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position that `reader` saved last, or None."""
         ...

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from eventcore.errors import InvalidValue, LogUnavailable, UnknownName
-from eventcore.log.checks import check_counts, check_partition, check_plans
+from eventcore.log.checks import check_counts, check_partition, check_plans, lane_reader
 from eventcore.log.kafka.client import (
     READ_COMMITTED,
     READ_UNCOMMITTED,
@@ -36,6 +36,7 @@ from eventcore.log.kafka.refusals import Refusals
 from eventcore.log.kafka.settings import ANSWER_S, KafkaSettings
 from eventcore.log.kafka.topics import Found, differences, in_sync, settings_of
 from eventcore.log.port import Difference, TopicPlan
+from eventcore.topics import Topics
 
 T = TypeVar("T")
 AGAIN_S = 0.05  # between two tries of a question
@@ -116,6 +117,20 @@ class Cluster:
         spec = OffsetSpec.for_timestamp(max(time_ms, 0))
         found = self._offsets(topic, [partition], spec, READ_COMMITTED)[partition]
         return found if found >= 0 else self.stable_ends(topic, [partition])[partition]
+
+    def owners(self, topics: Topics) -> dict[int, str]:
+        """The members of the lanes' group, by partition of the commands topic."""
+        group, commands = self._settings.group(lane_reader(topics)), self._settings.name(topics.commands)
+        answers = self._ask(
+            f"asking who is in the group {group}",
+            lambda: self._admin.describe_consumer_groups([group], request_timeout=ANSWER_S),
+        )
+        return {
+            at.partition: f"{member.client_id} at {member.host.removeprefix('/')}"
+            for member in answers[group].members
+            for at in member.assignment.topic_partitions
+            if at.topic == commands
+        }
 
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position a group committed last, or None.

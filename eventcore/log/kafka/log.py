@@ -126,6 +126,11 @@ class KafkaLog:
         self._cluster.partitions(topics.commands)
         return self._kept(KafkaMember(self._settings, topics, share, group))
 
+    def owners(self, topics: Topics) -> Mapping[int, str]:
+        """The members of the lanes' group, by partition."""
+        self._check_open()
+        return self._cluster.owners(topics)
+
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position that `reader` saved last, or None."""
         self._check_open()

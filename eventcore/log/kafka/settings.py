@@ -6,6 +6,8 @@ what our guarantees stand on, which a user's options cannot name.
 
 from __future__ import annotations
 
+import os
+import platform
 from typing import Any
 
 import msgspec
@@ -91,7 +93,9 @@ class KafkaSettings(msgspec.Struct, frozen=True):
     def member(self, group: str, lines: ClientLines) -> dict[str, Any]:
         """For taking part in a group; nothing is read through it."""
         tuned = {"group.protocol": "consumer"}
-        config = self._client("member", lines, tuned, self._positions(group))
+        # what the broker and `eventcore status` call this process
+        name = f"{self.options.values.get('client.id', 'eventcore')}-{platform.node() or 'host'}-{os.getpid()}"
+        config = self._client("member", lines, tuned, self._positions(group) | {"client.id": name})
         if config["group.protocol"] == "classic":
             config["partition.assignment.strategy"] = "cooperative-sticky"
         return config

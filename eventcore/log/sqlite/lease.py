@@ -8,6 +8,7 @@ term in the log then still lets one writer commit.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import os
 import sqlite3
 import sys
@@ -43,6 +44,24 @@ class Lease:
                 f"{self._path}.lock cannot be locked: {raised}. May this user write there?"
             ) from raised
 
+    def holder(self, store: Store) -> str | None:
+        """Who holds the lock now, in words; None where nobody does.
+
+        Asked without taking it from anybody who is about to: only where the process that signed last is alive, the lock is
+        tried for an instant, shared.
+        """
+        rows = store.read("SELECT pid FROM owner")
+        if self._lock.is_locked:
+            return _owner(store)
+        if not rows or not _alive(rows[0][0]) or not Path(f"{self._path}.lock").exists():
+            return None
+        with Path(f"{self._path}.lock").open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _owner(store)
+        return None
+
     def give_back(self) -> None:
         """Release the lock, if it is held."""
         self._lock.release()
@@ -56,6 +75,16 @@ def sign(connection: sqlite3.Connection) -> None:
         "program = excluded.program, since_ms = excluded.since_ms",
         (os.getpid(), program, time.time_ns() // 1_000_000),
     )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _owner(store: Store) -> str:

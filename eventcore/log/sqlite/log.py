@@ -138,6 +138,11 @@ class SqliteLog:
         with self._lock:
             return self._lines.setdefault((topics, group), Line()).join(partitions, share)
 
+    def owners(self, topics: Topics) -> Mapping[int, str]:
+        """The process that owns the lanes of this file, for each partition."""
+        holder = self._lease.holder(self._store)
+        return {} if holder is None else dict.fromkeys(range(self.partitions(topics.commands)), holder)
+
     def saved(self, reader: str, topic: str, partition: int) -> int | None:
         """The position that `reader` saved last, or None."""
         self._store.table(topic, partition)

@@ -133,7 +133,7 @@ def test_log_show_says_why_a_record_cannot_be_read_and_goes_on(filled: Program) 
 
 
 def test_status_shows_how_far_everything_is(filled: Program) -> None:
-    data = filled("status", "--json").data
+    data = filled("status", "--deep", "--json").data
     jar, move = data["machines"]
     lane = jar["partitions"][home("a")]
     assert (lane["commands"], lane["decided"], lane["lag"]) == (lane["outcomes"], lane["outcomes"], 0)
@@ -142,7 +142,8 @@ def test_status_shows_how_far_everything_is(filled: Program) -> None:
         ("holdings", 0, 0, ""),
         ("intakes", 0, 0, ""),
     ]
-    assert "move: 1 compensated, 1 completed" in filled("status").out
+    assert "move: 1 compensated, 1 completed" in filled("status", "--deep").out
+    assert "sagas" not in filled("status", "--json").data["machines"][1]
 
 
 def test_status_shows_what_waits_and_what_has_stopped(filled: Program) -> None:
@@ -152,14 +153,14 @@ def test_status_shows_what_waits_and_what_has_stopped(filled: Program) -> None:
     write("pantry.jar.commands", [Record(b"b", b"nonsense")], home("b"))
     filled("ask", "holdings", "b")
     write("pantry.jar.commands", [Record(b"a", b"waits"), Record(b"a", b"too")], home("a"))
-    jar = filled("status", "--json").data["machines"][0]
+    jar = filled("status", "--deep", "--json").data["machines"][0]
     stopped = {each["id"]: each for each in jar["stopped"]}
     assert stopped["a"]["why"] == "ZeroDivisionError: the jar is in pieces"
     assert stopped["a"]["parked"] == 2
     assert stopped["b"]["why"] == "violated never_thirteen"
     assert (jar["set_aside_count"], jar["set_aside"][0]["reason"]) == (1, "undecodable")
     assert jar["partitions"][home("a")]["lag"] == 2
-    text = filled("status").out
+    text = filled("status", "--deep").out
     assert "jar: 2 instances are quarantined; their commands are parked" in text
     assert "jar: 1 records were parked because they are no commands of this app" in text
 
