@@ -15,7 +15,7 @@ from eventcore.app.cuts import capture, check_cut
 from eventcore.app.wiring import provision
 from eventcore.avro.envelope import read_envelope
 from eventcore.avro.outcome import read_outcome
-from eventcore.errors import OutcomeUnknown, OwnedElsewhere
+from eventcore.errors import Fenced, OutcomeUnknown, OwnedElsewhere
 from eventcore.lane.restore import read_to
 from eventcore.log.port import Log
 from examples.bank.account import Account, Deposit, Withdraw, accounts
@@ -234,21 +234,82 @@ def test_a_second_worker_on_an_embedded_log_names_the_first(on_sqlite: Place) ->
         assert {child.status for child in first.worker.children} == {"running"}
 
 
-def test_a_second_worker_on_a_broker_fences_the_first_and_nothing_is_doubled(on_kafka: Place) -> None:
+def lanes_of(worker: Worker) -> set[str]:
+    """The lanes that run in a worker now."""
+    return {child.name for child in worker.children if child.part.kind == "lane" and child.status == "running"}
+
+
+LANES = {f"bank.{name}[{partition}]" for name in ("account", "transfer") for partition in range(PARTITIONS)}
+
+
+def test_a_second_worker_on_a_broker_takes_its_share_and_gives_it_back(on_kafka: Place) -> None:
     client = Client(app, on_kafka.log)
     with running(app, on_kafka.log, on_kafka.views) as first:
         client.send(accounts.to("alice", Deposit(500)), timeout_s=WAIT_S)
         client.send(transfers.to("one", RequestTransfer("alice", "bob", 100)), timeout_s=WAIT_S)
         with opened(on_kafka.another) as log, running(app, log, on_kafka.views) as second:
-            second.stands_ready()  # a lane learns that it was fenced when it next commits
+            wait_until(lambda: len(lanes_of(second.worker)) == len(LANES) / 2, "the second worker's half")
+            wait_until(lambda: lanes_of(first.worker) == LANES - lanes_of(second.worker), "the first worker's half")
             wanted = [(accounts.to(f"account-{n % 8}", Deposit(1)), f"receipt {n}") for n in range(40)]
             assert [o.kind for o in client.send_all(wanted, timeout_s=WAIT_S)] == ["accepted"] * 40
-            client.send(transfers.to("two", RequestTransfer("alice", "bob", 100)), timeout_s=WAIT_S)
-            statuses = {child.status for child in first.ended()}
-            assert "fenced" in statuses
-            assert statuses <= {"fenced", "stopped"}
+            last = client.send(transfers.to("two", RequestTransfer("alice", "bob", 100)), timeout_s=WAIT_S)
             for name in ("one", "two"):
                 wait_until(lambda name=name: on_kafka.transfer(name) == "completed", f"transfer {name}")  # type: ignore[misc]
+            at_end = on_kafka.ends("bank.account.events")
+            assert on_kafka.views.ask(balances, "bob", at_least=at_end, timeout_s=WAIT_S).row == Balance("bob", 200)
+        wait_until(lambda: lanes_of(first.worker) == LANES, "everything to come back")
+        assert last.accepted
+        again = client.send(accounts.to("account-1", Deposit(1)), id="receipt 1", timeout_s=WAIT_S)
+        assert again.repeated
+    assert {child.status for child in first.worker.children} == {"stopped"}
     client.close()
     assert on_kafka.states("account")["bob"] == Account(balance=200, credited=200)
     assert check_log(on_kafka.log, "account") == 1 + 40 + 2 * 3
+
+
+def test_workers_that_come_and_go_in_the_middle_of_the_work_lose_and_double_nothing(on_kafka: Place) -> None:
+    """Batches are sent all the while; whichever worker decides a command, it is decided once."""
+    client, over, kinds = Client(app, on_kafka.log), threading.Event(), list[str]()
+
+    def send() -> None:
+        while not over.is_set():
+            batch = [(accounts.to(f"account-{n % 8}", Deposit(1)), f"receipt {len(kinds) + n}") for n in range(40)]
+            kinds.extend(outcome.kind for outcome in client.send_all(batch, timeout_s=WAIT_S))
+
+    with running(app, on_kafka.log, on_kafka.views) as first:
+        first.stands_ready()
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            for _ in range(3):
+                before = len(kinds)
+                wait_until(lambda before=before: len(kinds) > before + 100, "a hundred")  # type: ignore[misc]
+                with opened(on_kafka.another) as log, running(app, log, on_kafka.views) as second:
+                    wait_until(lambda second=second: bool(lanes_of(second.worker)), "its share")  # type: ignore[misc]
+                    joined = len(kinds)
+                    wait_until(lambda joined=joined: len(kinds) > joined + 100, "a hundred more")  # type: ignore[misc]
+        finally:
+            over.set()
+            sender.join(WAIT_S)
+        first.stands_ready()
+    client.close()
+    assert set(kinds) == {"accepted"}
+    assert check_log(on_kafka.log, "account") == len(kinds)
+
+
+def test_a_lane_that_is_fenced_while_its_partition_is_its_own_takes_over_again(on_kafka: Place) -> None:
+    """Somebody outside the group owns a lane, as a former owner that wakes up: it is fenced in its turn, once."""
+    client = Client(app, on_kafka.log)
+    with running(app, on_kafka.log, on_kafka.views) as run, opened(on_kafka.another) as log:
+        client.send(accounts.to("alice", Deposit(1)), timeout_s=WAIT_S)
+        topics = wiring.machine("account").topics
+        strangers = [log.own(topics, partition) for partition in range(PARTITIONS)]
+        for n in range(4):
+            assert client.send(accounts.to(f"account-{n}", Deposit(1)), timeout_s=WAIT_S).accepted
+        for stranger in strangers:
+            with pytest.raises(Fenced):
+                stranger.commit(0)
+        assert {child.status for child in run.worker.children} == {"running"}
+        assert max(child.standing().restarts for child in run.worker.children) == 1
+    client.close()
+    assert check_log(on_kafka.log, "account") == 5
