@@ -50,6 +50,7 @@ class Details(Value):
     step: SagaStep | None = None
     code: bytes | None = None
     trace: str | None = None
+    expires: int | None = None
 
 
 class OutcomeRecord(msgspec.Struct, frozen=True, gc=False):
@@ -117,9 +118,11 @@ def _length(count: int) -> bytes:
 
 
 _LENGTHS = tuple(_length(count) for count in range(8_192))  # longer commands are rare enough to be counted out
-_EMPTY = _details.encode(Details("accepted", repeated=False, command=b""))
-_BEFORE = _EMPTY[:2]
-_AFTER = _EMPTY[3:]
+_NONE, _SOME = b"\x00", b"\x02"  # the branches of an optional field
+_OPTIONAL = sum(field.default is None for field in msgspec.structs.fields(Details))
+_ACCEPTED = _details.encode(Details("accepted", repeated=False, command=b""))[:2]
+_REFUSED = _details.encode(Details("refused", repeated=False, command=b""))[:2]
+_ALL_NONE, _REST_NONE = _NONE * _OPTIONAL, _NONE * (_OPTIONAL - 2)
 
 
 def plain_acceptance(command: bytes) -> bytes:
@@ -128,4 +131,24 @@ def plain_acceptance(command: bytes) -> bytes:
     `tests/unit/avro/test_outcome.py` holds it to what `write_details` gives.
     """
     size = len(command)
-    return _BEFORE + (_LENGTHS[size] if size < 8_192 else _length(size)) + command + _AFTER
+    return _ACCEPTED + (_LENGTHS[size] if size < 8_192 else _length(size)) + command + _ALL_NONE
+
+
+def plain_refusal(command: bytes, reason: str, message: str) -> bytes:
+    """The details of a refused command with nothing but its reason and perhaps a message; an empty one is none.
+
+    Both are ASCII of fewer than 8,192 characters. Held to `write_details` as the acceptance is.
+    """
+    size = len(command)
+    return b"".join(
+        (
+            _REFUSED,
+            _LENGTHS[size] if size < 8_192 else _length(size),
+            command,
+            _SOME,
+            _LENGTHS[len(reason)],
+            reason.encode(),
+            _SOME + _LENGTHS[len(message)] + message.encode() if message else _NONE,
+            _REST_NONE,
+        )
+    )

@@ -93,7 +93,7 @@ class Journal:
         """Write a decision and, unless it repeats an earlier one, remember it; return it as it was written."""
         memory, record, options = self._memory, case.record, case.options
         memory.outcome_sequence += 1
-        if not _fits(decided):
+        if not fits(decided.reason, decided.message):
             decided = _cut(decided)
         kind, version, reason, message = decided
         key, command = record.key or b"", record.value or b""
@@ -109,6 +109,7 @@ class Journal:
             options.step,
             options.code,
             options.trace,
+            options.expires,
         )
         fixed = OUTCOME_FIXED.pack(
             OUTCOME_HEAD,
@@ -139,9 +140,8 @@ def id_of_position(topic: str, partition: int, offset: int) -> bytes:
     return hashlib.blake2b(f"{topic}[{partition}]@{offset}".encode(), digest_size=16).digest()
 
 
-def _fits(decided: Decided) -> bool:
-    """Whether a decision can be written as it is: nearly all can, and are not copied for it."""
-    reason, message = decided.reason, decided.message
+def fits(reason: str | None, message: str | None) -> bool:
+    """Whether what is said can be written as it is: nearly everything can, and is not copied for it."""
     return (reason is None or (len(reason) <= REASON_BYTES_MAX and reason.isascii())) and (
         message is None or (len(message) <= MESSAGE_BYTES_MAX and message.isascii())
     )

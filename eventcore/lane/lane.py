@@ -20,7 +20,7 @@ from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.envelope import EVENT_FIXED, HEAD, NO_OPTIONS, NOTHING, Options, command_envelope, read_envelope
 from eventcore.avro.outcome import HEAD as OUTCOME_HEAD
-from eventcore.avro.outcome import OUTCOME_FIXED, plain_acceptance
+from eventcore.avro.outcome import OUTCOME_FIXED, plain_acceptance, plain_refusal
 from eventcore.context import COUNTER_BITS, Context
 from eventcore.errors import DataError, DecodeError
 from eventcore.lane.clock import AHEAD_MAX_MS, after, too_far_ahead
@@ -31,6 +31,7 @@ from eventcore.lane.journal import (
     Batch,
     Case,
     Journal,
+    fits,
     id_of_position,
 )
 from eventcore.lane.memory import UNDONE, Decided, LaneMemory
@@ -108,17 +109,25 @@ class Lane:
             except Exception as fault:  # noqa: BLE001 - N3: whatever user code raises is its instance's affair
                 self._quarantine(Case(record, command_id, NOTHING, stamp), fault, batch)
                 continue
-            if type(turn) is not Accepted or len(bodies) > 1 or (bodies and len(bodies[0]) > COMMAND_BYTES_MAX):
+            # The most common turns of all, one event or none and the plain refusal, written out in place: the hot path.
+            time_ms = stamp >> COUNTER_BITS
+            if type(turn) is Accepted and (not bodies or (len(bodies) == 1 and len(bodies[0]) <= COMMAND_BYTES_MAX)):
+                if bodies:
+                    version += 1
+                    memory.event_sequence += 1
+                    instances[key] = (turn.state, version)
+                    header = pack_event(
+                        HEAD, command_id, version, 0, 1, term, memory.event_sequence, stamp, record.offset
+                    )
+                    events.append(Record(key, bodies[0], header + NO_OPTIONS, time_ms))
+                decided[command_id] = version
+                details = plain_acceptance(value)
+            elif type(turn) is Refused and fits(turn.reason, turn.message):
+                decided[command_id] = Decided("refused", version, turn.reason, turn.message or None)
+                details = plain_refusal(value, turn.reason, turn.message)
+            else:
                 self._finish(Case(record, command_id, NOTHING, stamp), turn, bodies, batch)
                 continue
-            # The most common turn of all, one event or none, written out in place: this is the hot path.
-            time_ms = stamp >> COUNTER_BITS
-            if bodies:
-                version += 1
-                memory.event_sequence += 1
-                instances[key] = (turn.state, version)
-                header = pack_event(HEAD, command_id, version, 0, 1, term, memory.event_sequence, stamp, record.offset)
-                events.append(Record(key, bodies[0], header + NO_OPTIONS, time_ms))
             memory.outcome_sequence += 1
             fixed = pack_outcome(
                 OUTCOME_HEAD,
@@ -131,8 +140,7 @@ class Lane:
                 record.offset,
                 memory.event_sequence,
             )
-            outcomes.append(Record(key, fixed + plain_acceptance(value), None, time_ms))
-            decided[command_id] = version
+            outcomes.append(Record(key, fixed + details, None, time_ms))
         memory.stamp = stamp
         memory.next_command = batch.consumed
         return batch

@@ -19,6 +19,7 @@ from eventcore.avro.outcome import (
     command_id_in,
     event_count_in,
     plain_acceptance,
+    plain_refusal,
     read_outcome,
     write_details,
     write_outcome,
@@ -81,6 +82,17 @@ def test_the_short_form_of_an_acceptance_is_the_long_one_at_every_length_of_the_
 @given(st.binary(max_size=300))
 def test_the_short_form_of_an_acceptance_is_the_long_one(command: bytes) -> None:
     assert plain_acceptance(command) == write_details(Details("accepted", repeated=False, command=command))
+
+
+SAID = st.text(st.characters(max_codepoint=127), max_size=1_000)
+
+
+@given(st.binary(max_size=300), SAID, SAID)
+@example(b"x" * 8_192, "", "")
+@example(b"x" * 8_191, "r" * 64, "m" * 8_191)
+def test_the_short_form_of_a_refusal_is_the_long_one(command: bytes, reason: str, message: str) -> None:
+    long = Details("refused", repeated=False, command=command, reason=reason, message=message or None)
+    assert plain_refusal(command, reason, message) == write_details(long)
 
 
 def test_a_kind_is_one_of_six() -> None:
