@@ -54,7 +54,7 @@ class Watchdog:
         seen: dict[str, tuple[int, float]] = {}
         hanging = None
         for name, beats, busy in self._look():
-            before, still_s = self._seen.get(name, (beats, 0.0))
+            before, still_s = self._seen.get(name, (beats - 1, 0.0))  # one that is new has just moved
             still_s = still_s + min(elapsed_s, TICK_MOST_S) if busy and before == beats else 0.0
             seen[name] = beats, still_s
             if still_s > self._hang_s:
