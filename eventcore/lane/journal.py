@@ -33,7 +33,8 @@ RAISED, QUARANTINED = "raised", "instance_quarantined"
 class Batch:
     """What one transaction must write, the position after the last consumed command, and what to answer after it.
 
-    `replies` names, for each outcome that somebody waits for, the address and the outcome's index.
+    `replies` names, for each outcome that somebody waits for, the address and the outcome's index. `others` are the
+    indices of outcomes that answer no record of this batch: of commands that waited, decided now.
     """
 
     consumed: int
@@ -41,6 +42,7 @@ class Batch:
     outcomes: list[Record] = field(default_factory=list[Record])
     snapshots: list[Record] = field(default_factory=list[Record])
     replies: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    others: set[int] = field(default_factory=set[int])
 
 
 class Case(NamedTuple):
@@ -129,10 +131,10 @@ class Journal:
             memory.remember(case.command_id, options.step, decided)
         return decided
 
-    def write_fault(self, case: Case, version: int, fault: BaseException, batch: Batch) -> str:
-        """Write that the turn raised; return the reason for which its instance is to be stopped."""
-        said = Decided("parked", version, RAISED, _said(fault))
-        return self.write_outcome(case, said, batch, detail=_traced(fault)).message or RAISED
+    def write_fault(self, case: Case, version: int, fault: BaseException, batch: Batch, reason: str) -> Decided:
+        """Write that the turn raised; its message is the reason for which its instance is to be stopped."""
+        said = Decided("parked", version, reason, _said(fault))
+        return self.write_outcome(case, said, batch, detail=_traced(fault))
 
 
 def id_of_position(topic: str, partition: int, offset: int) -> bytes:

@@ -5,7 +5,8 @@ changes the lane's memory at once: when the transaction fails, the whole lane is
 there is one way out of every error and never a half-believed state. Nobody but the lane reads these states.
 
 N1  Every command that is read has exactly one outcome record for each time it stands in the commands topic; those
-    after the first are marked `repeated` and carry the first decision.
+    after the first are marked `repeated` and carry the decision. One that waited behind a quarantine has another
+    outcome when it is decided (quarantine.py).
 N2  Events and outcomes carry the lane's term and a sequence without gaps, a partition each.
 N3  A turn that raises parks its command and quarantines its instance; the batch goes on without it.
 N4  The next command's position is one above the highest `cause` among this lane's outcomes.
@@ -18,6 +19,7 @@ from typing import Any
 
 from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
+from eventcore.avro.control import is_control, read_control
 from eventcore.avro.envelope import EVENT_FIXED, HEAD, NO_OPTIONS, NOTHING, Options, command_envelope, read_envelope
 from eventcore.avro.outcome import HEAD as OUTCOME_HEAD
 from eventcore.avro.outcome import OUTCOME_FIXED, plain_acceptance, plain_refusal
@@ -35,6 +37,7 @@ from eventcore.lane.journal import (
     id_of_position,
 )
 from eventcore.lane.memory import UNDONE, Decided, LaneMemory
+from eventcore.lane.quarantine import Quarantine
 from eventcore.log.port import Record, Recorded
 from eventcore.topics import ID_BYTES_MAX, Topics, partition_of
 from eventcore.turn import Accepted, Refused, Violated, take_turn
@@ -67,6 +70,7 @@ class Lane:
         self._decode = commands.decode
         self._encode = events.encode
         self._journal = Journal(memory)
+        self._quarantine = Quarantine(memory, self._journal)
         self.memory = memory
         self.term = memory.term + 1
 
@@ -101,13 +105,16 @@ class Lane:
             try:
                 command = decode(value)
             except DataError as bad:
-                self._park(Case(record, command_id, NOTHING, stamp), UNDECODABLE, str(bad), batch)
+                if is_control(value):
+                    stamp = self._take_rare(record, stamp, now_ms, batch)
+                else:
+                    self._park(Case(record, command_id, NOTHING, stamp), UNDECODABLE, str(bad), batch)
                 continue
             try:
                 turn = take_turn(aggregate, state, command, Context(stamp, command_id))
                 bodies = [encode(event) for event in turn.events] if type(turn) is Accepted else []
             except Exception as fault:  # noqa: BLE001 - N3: whatever user code raises is its instance's affair
-                self._quarantine(Case(record, command_id, NOTHING, stamp), fault, batch)
+                self._quarantine.stop(Case(record, command_id, NOTHING, stamp), version, fault, batch)
                 continue
             # The most common turns of all, one event or none and the plain refusal, written out in place: the hot path.
             time_ms = stamp >> COUNTER_BITS
@@ -165,38 +172,55 @@ class Lane:
             return stamp
         # A relayed command carries the stamp of its cause: this turn comes after it.
         case = case._replace(stamp=max(stamp, envelope.stamp + 1))
-        self._take_placed(case, batch)
+        return self._take_placed(case, batch)
+
+    def _take_placed(self, case: Case, batch: Batch) -> int:
+        """Take a command that belongs here, as an order or by the quarantine or its turn; return the last stamp used."""
+        key, value = case.record.key, case.record.value
+        assert key is not None, "a record without a key is misplaced"
+        assert value is not None, "a record without a value is misplaced"
+        if is_control(value):
+            return self._take_order(case, value, batch)
+        if key in self.memory.quarantined:
+            self._quarantine.park(case, self._version(key), batch)
+        else:
+            self._decide(case, batch)
         return case.stamp
 
-    def _take_placed(self, case: Case, batch: Batch) -> None:
-        """Decide a command that belongs here: by the quarantine, the ledger of steps, its conditions, or its turn."""
+    def _take_order(self, case: Case, value: bytes, batch: Batch) -> int:
+        version = self._version(case.record.key or b"")
+        try:
+            order = read_control(value)
+        except DataError as bad:
+            self._park(case, UNDECODABLE, str(bad), batch)
+            return case.stamp
+        assert order is not None, "its head is that of an order"
+        if (answer := _by_conditions(case, version)) is not None:
+            self._journal.write_outcome(case, answer, batch)
+            return case.stamp
+        return self._quarantine.obey(case, order, version, batch, self._decide)
+
+    def _decide(self, case: Case, batch: Batch) -> Decided:
+        """Decide a command of an instance that nothing stops: by the ledger of steps, its conditions, or its turn."""
         key, value, options = case.record.key, case.record.value, case.options
         assert key is not None, "a record without a key is misplaced"
         assert value is not None, "a record without a value is misplaced"
         version = self._version(key)
-        if key in self.memory.quarantined:
-            behind = Decided("parked", version, QUARANTINED, self.memory.quarantined[key])
-            self._journal.write_outcome(case, behind, batch)
-            return
         if (answer := self._by_ledger(options, version)) is not None:
-            self._journal.write_outcome(case, answer, batch)
-            return
+            return self._journal.write_outcome(case, answer, batch)
         try:
             command = self._decode(value)
         except DataError as bad:
-            self._park(case, UNDECODABLE, str(bad), batch)
-            return
+            return self._park(case, UNDECODABLE, str(bad), batch)
         if (answer := _by_conditions(case, version)) is not None:
-            self._journal.write_outcome(case, answer, batch)
-            return
+            return self._journal.write_outcome(case, answer, batch)
         try:
             state = self.memory.instances[key][0] if key in self.memory.instances else self._aggregate.initial()
             turn = take_turn(self._aggregate, state, command, Context(case.stamp, case.command_id))
             bodies = [self._encode(event) for event in turn.events] if type(turn) is Accepted else []
         except Exception as fault:  # noqa: BLE001 - N3: whatever user code raises is its instance's affair
-            self._quarantine(case, fault, batch)
-        else:
-            self._finish(case, turn, bodies, batch)
+            return self._quarantine.stop(case, version, fault, batch)
+        return self._finish(case, turn, bodies, batch)
 
     def _misplaced(self, record: Recorded) -> tuple[str, str] | None:
         """Why this record cannot be a command of this partition, as (reason, message), or None."""
@@ -240,40 +264,34 @@ class Lane:
 
     def _finish(
         self, case: Case, turn: Accepted[Any, Any] | Refused | Violated, bodies: list[bytes], batch: Batch
-    ) -> None:
+    ) -> Decided:
         """Write a turn that was taken; `bodies` are its encoded events."""
         key = case.record.key
         assert key is not None, "only placed records are decided"
         version = self._version(key)
         if isinstance(turn, Refused):
             refused = Decided("refused", version, turn.reason, turn.message or None)
-            self._journal.write_outcome(case, refused, batch)
-        elif isinstance(turn, Violated):
+            return self._journal.write_outcome(case, refused, batch)
+        if isinstance(turn, Violated):
             stop = turn.on_violation == "quarantine"
             violated = Decided("violated", version, turn.invariant, turn.message or None)
             written = self._journal.write_outcome(case, violated, batch, detail=QUARANTINED if stop else None)
             if stop:
                 self.memory.quarantined[key] = f"violated {written.reason}"
-        elif len(bodies) > EVENTS_A_TURN_MAX or max(map(len, bodies), default=0) > COMMAND_BYTES_MAX:
+            return written
+        if len(bodies) > EVENTS_A_TURN_MAX or max(map(len, bodies), default=0) > COMMAND_BYTES_MAX:
             limits = f"a turn may have {EVENTS_A_TURN_MAX} events of at most {COMMAND_BYTES_MAX} bytes each"
-            self._quarantine(case, ValueError(limits), batch)
-        else:
-            self._journal.write_events(case, key, version, bodies, batch)
-            version += len(bodies)
-            if bodies:  # without events nothing is known of an instance that its log does not say
-                self.memory.instances[key] = (turn.state, version)
-            self._journal.write_outcome(case, Decided("accepted", version, None, None), batch, count=len(bodies))
+            return self._quarantine.stop(case, version, ValueError(limits), batch)
+        self._journal.write_events(case, key, version, bodies, batch)
+        version += len(bodies)
+        if bodies:  # without events nothing is known of an instance that its log does not say
+            self.memory.instances[key] = (turn.state, version)
+        return self._journal.write_outcome(case, Decided("accepted", version, None, None), batch, count=len(bodies))
 
-    def _park(self, case: Case, reason: str, message: str, batch: Batch) -> None:
+    def _park(self, case: Case, reason: str, message: str, batch: Batch) -> Decided:
         """Park one record that is no command we can read: its outcome keeps it, and its neighbours go on."""
         version = self._version(case.record.key) if case.record.key else 0
-        self._journal.write_outcome(case, Decided("parked", version, reason, message), batch)
-
-    def _quarantine(self, case: Case, fault: BaseException, batch: Batch) -> None:
-        """N3: park the command whose turn raised, and stop its instance."""
-        key = case.record.key
-        assert key is not None, "only placed records are decided"
-        self.memory.quarantined[key] = self._journal.write_fault(case, self._version(key), fault, batch)
+        return self._journal.write_outcome(case, Decided("parked", version, reason, message), batch)
 
 
 def _by_conditions(case: Case, version: int) -> Decided | None:

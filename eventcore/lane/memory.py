@@ -4,7 +4,9 @@
 - `decided`: each command id whose decision the log holds, with what an answer to a repeat needs;
 - `steps`: what became of each saga step that was asked for here, so that an undo takes effect only if its do was
   accepted, and an undo that overtakes its do leaves a tombstone that makes the do a no-op;
-- `quarantined`: the instances that are stopped, and why;
+- `quarantined`: the instances that are stopped, and why; `waiting`: their commands, kept until an operator's order;
+- `unsound`, `foreign`: what the last restore found against instances in their events, and `passed`: below which offset
+  of an instance's events an operator has passed over other programs' records;
 - the counters: last term, sequences, stamp, and the position of the next command.
 """
 
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 
 from eventcore.avro.envelope import SagaStep
 from eventcore.avro.outcome import Kind
+from eventcore.lane.backlog import BACKLOG_FULL, DISCARDED, Backlog
 
 UNDONE = "undone"  # the reason of a do that comes after its undo
 StepKey = tuple[str, str, str]
@@ -39,6 +42,13 @@ class StepMemory(NamedTuple):
 NEVER_ASKED = StepMemory(None, None)
 
 
+class Foreign(NamedTuple):
+    """The last record among an instance's events that another program wrote."""
+
+    offset: int
+    why: str
+
+
 @dataclass
 class LaneMemory:
     """Everything a lane knows. `decided` maps an accepted command's id to the bare version, to save memory."""
@@ -47,6 +57,10 @@ class LaneMemory:
     decided: dict[bytes, Decided | int] = field(default_factory=dict[bytes, Decided | int])
     steps: dict[StepKey, StepMemory] = field(default_factory=dict[StepKey, StepMemory])
     quarantined: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    waiting: Backlog = field(default_factory=Backlog)
+    unsound: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    foreign: dict[bytes, Foreign] = field(default_factory=dict[bytes, Foreign])
+    passed: dict[bytes, int] = field(default_factory=dict[bytes, int])
     term: int = 0
     event_sequence: int = 0
     outcome_sequence: int = 0
@@ -56,7 +70,11 @@ class LaneMemory:
     def answer_of(self, command_id: bytes) -> Decided | None:
         """The decision already given to this command, or None."""
         found = self.decided.get(command_id)
-        return Decided("accepted", found, None, None) if isinstance(found, int) else found
+        if isinstance(found, int):
+            return Decided("accepted", found, None, None)
+        if found is None and (waiting := self.waiting.get(command_id)) is not None:
+            return Decided("parked", waiting.version, waiting.reason, waiting.message)
+        return found
 
     def step(self, step: SagaStep) -> StepMemory:
         """What became of a step here so far."""
@@ -64,9 +82,12 @@ class LaneMemory:
 
     def remember(self, command_id: bytes, step: SagaStep | None, decided: Decided) -> None:
         """Keep a first decision, to be given again to whoever asks with the same id, or for the same step."""
+        if decided.kind == "parked" and decided.reason == BACKLOG_FULL:
+            return  # it is to be sent again, and decided then
         plain = decided.kind == "accepted" and decided.message is None
         self.decided[command_id] = decided.version if plain else decided
-        if step is None or decided.kind == "parked":  # a parked step is not settled: it may be asked for again
+        # A parked step is not settled, it may be asked for again; a discarded one will never take effect.
+        if step is None or (decided.kind == "parked" and decided.reason != DISCARDED):
             return
         before = self.step(step)
         kept = StepMemory(decided, before.undo) if step.action == "do" else StepMemory(before.do, decided)

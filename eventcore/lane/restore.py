@@ -23,8 +23,8 @@ from eventcore.avro.envelope import Envelope, read_envelope
 from eventcore.avro.outcome import OutcomeRecord, read_outcome
 from eventcore.cut import Position
 from eventcore.errors import BrokenLog, DataError, DecodeError, InvalidValue, TimedOut
-from eventcore.lane.journal import QUARANTINED, RAISED
-from eventcore.lane.memory import Decided, LaneMemory
+from eventcore.lane.memory import Decided, Foreign, LaneMemory
+from eventcore.lane.quarantine import found_in_events, recall
 from eventcore.log.port import Log, Recorded
 from eventcore.topics import Topics
 
@@ -126,11 +126,11 @@ class _Folder:
         try:
             envelope = own_envelope(record, where, memory.event_sequence, memory.term)
         except DecodeError as foreign:
-            self._quarantine(record.key, f"foreign record at {where}: {foreign}")
+            self._meet(record, f"foreign record at {where}: {foreign}")
             return
         memory.event_sequence = envelope.sequence
         _advance(memory, envelope.term, envelope.stamp)
-        if record.key is not None and record.key not in memory.quarantined:
+        if record.key is not None and record.key not in memory.unsound:
             self._fold(record.key, record.value, envelope, where)
 
     def _fold(self, key: bytes, value: bytes | None, envelope: Envelope, where: Position) -> None:
@@ -138,19 +138,25 @@ class _Folder:
         try:
             state, version = held if held is not None else (self._aggregate.initial(), 0)
             if envelope.version != version + 1:
-                self._quarantine(key, f"{where}: version {envelope.version} follows {version}")
+                self._stop(key, f"{where}: version {envelope.version} follows {version}")
                 return
             state = self._aggregate.evolve(state, self._events.decode(value or b""))
         except Exception as fault:  # noqa: BLE001 - R3: whatever user code or a codec raises is its instance's affair
-            self._quarantine(key, f"{where}: {type(fault).__name__}: {fault}")
+            self._stop(key, f"{where}: {type(fault).__name__}: {fault}")
             return
         self._memory.instances[key] = (state, version + 1)
 
     def judge(self) -> None:
-        """R4: quarantine every instance whose state today's invariants or types refuse."""
-        for key, (state, version) in self._memory.instances.items():
+        """R4: quarantine every instance whose state today's invariants or types refuse, and all that R2 and R3 met."""
+        memory = self._memory
+        for key, (state, version) in memory.instances.items():
             if (broken := self._broken_by(state)) is not None:
-                self._quarantine(key, f"its stored state at version {version} breaks {broken}")
+                self._stop(key, f"its stored state at version {version} breaks {broken}")
+        for key, passed in memory.passed.items():
+            if key in memory.foreign and memory.foreign[key].offset < passed:
+                del memory.foreign[key]
+        for key in (*memory.unsound, *memory.foreign):
+            found_in_events(memory, key)
 
     def _broken_by(self, state: Any) -> str | None:
         aggregate = self._aggregate
@@ -164,9 +170,12 @@ class _Folder:
         except Exception as fault:  # noqa: BLE001 - R4: an invariant that cannot be judged does not hold
             return f"an invariant, which raises {type(fault).__name__}: {fault}"
 
-    def _quarantine(self, key: bytes | None, why: str) -> None:
-        if key is not None:
-            self._memory.quarantined.setdefault(key, why)
+    def _meet(self, record: Recorded, why: str) -> None:
+        if record.key is not None:
+            self._memory.foreign[record.key] = Foreign(record.offset, why)
+
+    def _stop(self, key: bytes, why: str) -> None:
+        self._memory.unsound.setdefault(key, why)
 
 
 class _Outcomes:
@@ -213,7 +222,4 @@ def _remember(memory: LaneMemory, key: bytes, outcome: OutcomeRecord) -> None:
     details = outcome.details
     decided = Decided(details.kind, outcome.version, details.reason, details.message)
     memory.remember(outcome.command_id, details.step, decided)
-    if details.kind == "parked" and details.reason == RAISED:
-        memory.quarantined.setdefault(key, details.message or RAISED)
-    if details.kind == "violated" and details.detail == QUARANTINED:
-        memory.quarantined.setdefault(key, f"violated {details.reason}")
+    recall(memory, key, outcome)

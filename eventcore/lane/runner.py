@@ -331,14 +331,15 @@ class LaneRunner:
 
 
 def _answers(committed: Sequence[Committed]) -> list[Answer]:
-    """Each outcome with the offset of its last event."""
+    """Each outcome that answers a command of these batches, with the offset of its last event."""
     answers: list[Answer] = []
     for batch, offsets in committed:
         events = 0
-        for record in batch.outcomes:
+        for index, record in enumerate(batch.outcomes):
             value = record.value
             assert value is not None, "a lane's outcomes have values"
             count = event_count_in(value)
             events += count
-            answers.append(Answer(value, offsets[events - 1] if count else None))
+            if index not in batch.others:
+                answers.append(Answer(value, offsets[events - 1] if count else None))
     return answers
