@@ -127,6 +127,8 @@ class Journal:
         if len(key) > ID_BYTES_MAX:
             key = b""  # it is nobody's id, and might not fit
         batch.outcomes.append(Record(key, fixed + write_details(details), None, case.stamp >> COUNTER_BITS))
+        if options.reply is not None:
+            batch.replies.append((options.reply, len(batch.outcomes) - 1))
         if not repeated:
             memory.remember(case.command_id, options.step, decided)
         return decided

@@ -38,6 +38,7 @@ from eventcore.lane.journal import (
 )
 from eventcore.lane.memory import UNDONE, Decided, LaneMemory
 from eventcore.lane.quarantine import Quarantine
+from eventcore.lane.reply import address_of
 from eventcore.log.port import Record, Recorded
 from eventcore.topics import ID_BYTES_MAX, Topics, partition_of
 from eventcore.turn import Accepted, Refused, Violated, take_turn
@@ -46,6 +47,7 @@ EVENTS_A_TURN_MAX = 1_000  # a turn is one transaction's unit; more is a batch j
 
 UNDECODABLE, TOO_LARGE, CLOCK_AHEAD, WRONG_PARTITION = "undecodable", "too_large", "clock_ahead", "wrong_partition"
 
+CLIENTS_MAX = 10_000  # whose addresses are kept at hand, with 300 bytes each; beyond it they are learnt again
 PLAIN = command_envelope(bytes(16))[26:]  # what follows the id in an envelope that says nothing else
 
 
@@ -73,12 +75,14 @@ class Lane:
         self._quarantine = Quarantine(memory, self._journal)
         self.memory = memory
         self.term = memory.term + 1
+        self._known = {PLAIN: NOTHING}  # a client's address alone makes no command rare: all of its end alike
 
     def take(self, records: Sequence[Recorded], now_ms: int) -> Batch:
         """Decide `records`, at least one, in order; return what to write. `now_ms` is the wall clock, read once a batch."""
         memory = self.memory
         batch = Batch(records[-1].offset + 1)
         events, outcomes = batch.events, batch.outcomes
+        known = self._known
         instances, decided, quarantined = memory.instances, memory.decided, memory.quarantined
         aggregate, decode, encode, term = self._aggregate, self._decode, self._encode, self.term
         pack_event, pack_outcome = EVENT_FIXED.pack, OUTCOME_FIXED.pack
@@ -86,12 +90,12 @@ class Lane:
         for record in records:
             stamp += 1
             envelope, key, value = record.envelope, record.key, record.value
-            # The common case first: a well-formed command without options, for a known instance, not seen before.
+            # The common case first: a well-formed command with no option but a reply, for a known instance, not seen before.
             # Everything else goes through _take_rare, which looks at one thing after the other.
             if (
                 envelope is None
                 or value is None
-                or envelope[26:] != PLAIN
+                or (options := known.get(envelope[26:])) is None
                 or envelope[:10] != HEAD
                 or key not in instances
                 or envelope[10:26] in decided
@@ -108,13 +112,13 @@ class Lane:
                 if is_control(value):
                     stamp = self._take_rare(record, stamp, now_ms, batch)
                 else:
-                    self._park(Case(record, command_id, NOTHING, stamp), UNDECODABLE, str(bad), batch)
+                    self._park(Case(record, command_id, options, stamp), UNDECODABLE, str(bad), batch)
                 continue
             try:
                 turn = take_turn(aggregate, state, command, Context(stamp, command_id))
                 bodies = [encode(event) for event in turn.events] if type(turn) is Accepted else []
             except Exception as fault:  # noqa: BLE001 - N3: whatever user code raises is its instance's affair
-                self._quarantine.stop(Case(record, command_id, NOTHING, stamp), version, fault, batch)
+                self._quarantine.stop(Case(record, command_id, options, stamp), version, fault, batch)
                 continue
             # The most common turns of all, one event or none and the plain refusal, written out in place: the hot path.
             time_ms = stamp >> COUNTER_BITS
@@ -133,7 +137,7 @@ class Lane:
                 decided[command_id] = Decided("refused", version, turn.reason, turn.message or None)
                 details = plain_refusal(value, turn.reason, turn.message)
             else:
-                self._finish(Case(record, command_id, NOTHING, stamp), turn, bodies, batch)
+                self._finish(Case(record, command_id, options, stamp), turn, bodies, batch)
                 continue
             memory.outcome_sequence += 1
             fixed = pack_outcome(
@@ -148,6 +152,8 @@ class Lane:
                 memory.event_sequence,
             )
             outcomes.append(Record(key, fixed + details, None, time_ms))
+            if options.reply is not None:
+                batch.replies.append((options.reply, len(outcomes) - 1))
         memory.stamp = stamp
         memory.next_command = batch.consumed
         return batch
@@ -161,6 +167,8 @@ class Lane:
             self._park(Case(record, command_id, NOTHING, stamp), UNDECODABLE, str(bad), batch)
             return stamp
         case = Case(record, envelope.command_id, envelope.options, stamp)
+        if case.options.reply is not None:
+            self._learn(record.envelope or b"", case.options.reply)
         if (earlier := self.memory.answer_of(case.command_id)) is not None:
             self._journal.write_outcome(_small(case), earlier, batch, repeated=True)
             return stamp
@@ -173,6 +181,14 @@ class Lane:
         # A relayed command carries the stamp of its cause: this turn comes after it.
         case = case._replace(stamp=max(stamp, envelope.stamp + 1))
         return self._take_placed(case, batch)
+
+    def _learn(self, envelope: bytes, reply: str) -> None:
+        """Take an envelope that says nothing but a reply's address for a common one from now on."""
+        options = Options(reply=reply)
+        if address_of(reply) is not None and envelope[26:] == command_envelope(bytes(16), options)[26:]:
+            if len(self._known) > CLIENTS_MAX:
+                self._known = {PLAIN: NOTHING}
+            self._known[envelope[26:]] = options
 
     def _take_placed(self, case: Case, batch: Batch) -> int:
         """Take a command that belongs here, as an order or by the quarantine or its turn; return the last stamp used."""
