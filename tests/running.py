@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from eventcore.app import App, Worker
 from eventcore.app.supervision import Supervised
+from eventcore.app.worker import Wanted, everything
 from eventcore.log.port import Log
 from projections import Views
 
@@ -42,9 +43,9 @@ class Running(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(app: App, log: Log, views: Views) -> Generator[Running]:
+def running(app: App, log: Log, views: Views, wanted: Wanted = everything) -> Generator[Running]:
     """A worker that runs until the end of the block, or until it ends by itself."""
-    worker = Worker(app, log, views)
+    worker = Worker(app, log, views, wanted=wanted)
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:

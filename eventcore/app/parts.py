@@ -72,6 +72,11 @@ class LanePart:
         self._owned = owned
 
     @property
+    def partitions(self) -> frozenset[int]:
+        """Which partition it is."""
+        return frozenset((self.lane.partition,))
+
+    @property
     def position(self) -> Cut:
         """How far it has read its commands."""
         return self.lane.position
@@ -113,6 +118,11 @@ class FollowerPart:
         self._follower = follower
         self._portion = portion
         self._partitions: frozenset[int] = frozenset()
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """Those that it reads."""
+        return self._partitions
 
     @property
     def position(self) -> Cut:

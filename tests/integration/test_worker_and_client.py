@@ -26,7 +26,7 @@ from examples.bank.transfer import RequestTransfer, transfers
 from projections import Views, open_views
 from sagas import Progress
 from tests.logs import EVERY_LOG, KAFKA, Opener, opened, opener_of
-from tests.running import WAIT_S, running, wait_until
+from tests.running import WAIT_S, Running, running, wait_until
 
 PARTITIONS = 2
 wiring = app.wiring
@@ -313,3 +313,25 @@ def test_a_lane_that_is_fenced_while_its_partition_is_its_own_takes_over_again(o
         assert max(child.standing().restarts for child in run.worker.children) == 1
     client.close()
     assert check_log(on_kafka.log, "account") == 5
+
+
+def test_projections_apart_from_lanes_are_shared_in_a_group_of_their_own(on_kafka: Place) -> None:
+    client = Client(app, on_kafka.log)
+
+    def partitions_of(run: Running) -> set[int]:
+        return {p for child in run.worker.children if child.status == "running" for p in child.part.partitions}
+
+    lanes = running(app, on_kafka.log, on_kafka.views, lambda kind, _: kind != "projections")
+    one = running(app, on_kafka.log, on_kafka.views, lambda kind, _: kind == "projections")
+    with lanes, one as first, opened(on_kafka.another) as log:
+        client.send(accounts.to("alice", Deposit(1)), timeout_s=WAIT_S)
+        wait_until(lambda: partitions_of(first) == {0, 1}, "all of them")
+        with running(app, log, on_kafka.views, lambda kind, _: kind == "projections") as second:
+            wait_until(lambda: len(partitions_of(second)) == len(partitions_of(first)) == 1, "half each")
+            outcomes = [client.send(accounts.to(f"account-{n}", Deposit(n + 1)), timeout_s=WAIT_S) for n in range(8)]
+            for n, outcome in enumerate(outcomes):
+                row = on_kafka.views.ask(balances, f"account-{n}", at_least=outcome.cut, timeout_s=WAIT_S).row
+                assert row == Balance(f"account-{n}", n + 1)
+        wait_until(lambda: partitions_of(first) == {0, 1}, "all of them again")
+        assert max(child.standing().restarts for child in first.worker.children) <= 1  # fenced once at the most
+    client.close()
