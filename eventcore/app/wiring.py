@@ -19,10 +19,12 @@ from eventcore.avro.outcome import HEAD as OUTCOME_HEAD
 from eventcore.avro.outcome import OUTCOME_SCHEMA
 from eventcore.errors import NotSupported, UnknownName
 from eventcore.lane.restore import read_to
-from eventcore.log.port import COMMANDS_KEPT_MS, Log, Record, TopicPlan
-from eventcore.topics import NAME, Topics, schemas_topic
+from eventcore.log.port import COMMANDS_KEPT_MS, REPLIES_KEPT_BYTES, REPLIES_KEPT_MS, Log, Record, TopicPlan
+from eventcore.topics import NAME, Topics, replies_topic, schemas_topic
 from projections import Projection
 from sagas import Saga, compile_saga
+
+REPLY_PARTITIONS = 8  # a client reads one of them whole: as many as it takes for each to be little
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,12 @@ class Wiring:
 
     def plans(self, partitions: int) -> list[TopicPlan]:
         """The topics that this app needs, each machine's with `partitions` partitions."""
-        plans = [TopicPlan(schemas_topic(self.name), 1, "compact")]
+        plans = [
+            TopicPlan(schemas_topic(self.name), 1, "compact"),
+            TopicPlan(
+                replies_topic(self.name), REPLY_PARTITIONS, kept_ms=REPLIES_KEPT_MS, kept_bytes=REPLIES_KEPT_BYTES
+            ),
+        ]
         for topics in self.topics():
             plans += [
                 TopicPlan(topics.commands, partitions, "delete", COMMANDS_KEPT_MS),

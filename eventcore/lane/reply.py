@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from eventcore.avro.outcome import event_count_in
@@ -61,7 +62,7 @@ class Replies:
         self._end = end
         self.posted = self.dropped = 0  # dropped: addresses that are none
 
-    def post(self, batch: Batch, last_events: list[int]) -> None:
+    def post(self, batch: Batch, last_events: Sequence[int]) -> None:
         """Tell the outcomes of a committed batch; `last_events` are the offsets of its events. Never waits."""
         if not batch.replies:
             if last_events:

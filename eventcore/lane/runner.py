@@ -28,7 +28,9 @@ from eventcore.errors import EventcoreError, OutcomeUnknown, WrongUse
 from eventcore.lane.intake import BATCH_BYTES_MAX, BATCH_TURNS_MAX, Intake
 from eventcore.lane.journal import Batch
 from eventcore.lane.lane import Lane
+from eventcore.lane.measures import Measures
 from eventcore.lane.memory import LaneMemory
+from eventcore.lane.reply import Replies
 from eventcore.lane.restore import Progress, no_progress, restore
 from eventcore.log.port import LocalWriter, Log, Record, Recorded, Standing, Writer
 from eventcore.topics import Topics
@@ -98,7 +100,10 @@ class LaneRunner:
         self._local: LocalWriter | None = None  # the same writer, where it belongs to an embedded log
         self._intake: Intake | None = None
         self._lane: Lane | None = None
+        self._replies: Replies | None = None
         self._under_way: list[Batch] = []  # what the commit under way has written
+        self._committing_since = 0.0
+        self.measures = Measures()
         self._position = 0
 
     @property
@@ -137,9 +142,11 @@ class LaneRunner:
 
     def restore(self, progress: Progress = no_progress) -> None:
         """The second half of `start`: read what the lane knows. What it raises gives the partition back."""
+        began = time.monotonic()
         try:
             memory = restore(self._log, self._aggregate, self.topics, self.partition, self._events, progress)
             partitions = self._log.partitions(self.topics.commands)
+            end = self._log.end(self.topics.events, self.partition)
         except BaseException as fault:
             self._forget(fault)
             raise
@@ -152,7 +159,9 @@ class LaneRunner:
             events=self._events,
             memory=memory,
         )
+        self._replies = Replies(self._log, self.topics, self.partition, end)
         self._position = memory.next_command
+        self.measures.restore_s = time.monotonic() - began
         self._intake = Intake(self._log, self.topics.commands, self.partition, self._position, self._standing)
 
     def step(self, timeout_s: float) -> int:
@@ -280,6 +289,7 @@ class LaneRunner:
         return batch
 
     def _begin_commit(self, batches: list[Batch], standing: Standing | None) -> None:
+        self._committing_since = time.monotonic()
         self._owned().begin_commit(batches[-1].consumed, standing)
         self._under_way = batches
 
@@ -287,7 +297,7 @@ class LaneRunner:
         return self._owned().settled()
 
     def _settle(self) -> list[Committed]:
-        """Wait for the commit under way; return what it made visible, in the order of its commands."""
+        """Wait for the commit under way, and tell who waits for it; return what it made visible, in order."""
         if not self._under_way:
             return []
         batches, self._under_way = self._under_way, []
@@ -298,7 +308,15 @@ class LaneRunner:
             end = first + len(batch.events)
             committed.append(Committed(batch, offsets[first:end]))
             first = end
+        self._tell(committed)
         return committed
+
+    def _tell(self, committed: Sequence[Committed]) -> None:
+        """Answer clients, and count."""
+        assert self._replies is not None, "started lanes can reply"
+        for batch, offsets in committed:
+            self._replies.post(batch, offsets)
+        self.measures.committed([batch for batch, _ in committed], time.monotonic() - self._committing_since)
 
     def _forget(self, fault: BaseException) -> None:
         """Drop a memory that may be ahead of the log, and what is open in the log."""

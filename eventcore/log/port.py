@@ -36,6 +36,8 @@ from eventcore.topics import Topics
 RECORD_BYTES_MAX = 1_000_000  # key, value and headers together: what a broker accepts by default, less its framing
 ENVELOPE_HEADER = "eventcore"
 KEEP_FOREVER = -1
+REPLIES_KEPT_MS = 3_600_000  # whoever has not read a reply by then asks again
+REPLIES_KEPT_BYTES = 256_000_000  # a partition: clients that nobody stops must not fill the cluster's disks
 COMMANDS_KEPT_MS = 7 * 24 * 3_600_000  # at least the longest outage and the deduplication window
 
 
@@ -64,12 +66,17 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 
 class TopicPlan(msgspec.Struct, frozen=True):
-    """A topic as it should be: `kept_ms` is its retention, KEEP_FOREVER for the source of truth."""
+    """A topic as it should be: `kept_ms` is its retention, KEEP_FOREVER for the source of truth.
+
+    Of a topic with `kept_bytes`, for posts only, each partition keeps about so much. A log that forgets nothing, as one
+    in a file, does not make it.
+    """
 
     name: str
     partitions: int
     cleanup: Literal["delete", "compact"] = "delete"
     kept_ms: int = KEEP_FOREVER
+    kept_bytes: int | None = None
 
 
 class Difference(msgspec.Struct, frozen=True):

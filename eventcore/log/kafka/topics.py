@@ -38,7 +38,7 @@ def settings_of(plan: TopicPlan, replication: int | None) -> dict[str, str]:
     settings = {
         "cleanup.policy": plan.cleanup,
         "retention.ms": kept,
-        "retention.bytes": "-1",
+        "retention.bytes": "-1" if plan.kept_bytes is None else str(plan.kept_bytes),
         "message.timestamp.type": "CreateTime",
         # A record is never refused for its stamp: that would end the producer, and every other record with it. Lanes
         # judge stamps themselves, and park what lies too far ahead.

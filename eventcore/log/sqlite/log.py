@@ -38,8 +38,12 @@ class SqliteLog:
         self.dropped = 0  # records that were posted and not taken
 
     def provision(self, plans: Sequence[TopicPlan]) -> None:
-        """Create the topics that are missing, all or none. Raises NotSupported for other numbers of partitions."""
+        """Create the topics that are missing, all or none. Raises NotSupported for other numbers of partitions.
+
+        Those for posts are not made: a file would keep them for ever, and a post would cost as much as a commit.
+        """
         check_plans(plans)
+        plans = [plan for plan in plans if plan.kept_bytes is None]
 
         def work(connection: sqlite3.Connection) -> list[tuple[str, int]]:
             existing: dict[str, int] = dict(connection.execute("SELECT name, partitions FROM topics").fetchall())
