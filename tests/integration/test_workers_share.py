@@ -62,15 +62,17 @@ class Bank(NamedTuple):
     views: str
 
 
-@pytest.fixture
-def bank(kafka: str, kafka_prefix: str, tmp_path: Path) -> Generator[Bank]:
-    """Three workers that share the lanes; killed at the end."""
+@pytest.fixture(params=["consumer", "classic"])
+def bank(request: pytest.FixtureRequest, kafka: str, kafka_prefix: str, tmp_path: Path) -> Generator[Bank]:
+    """Three workers that share the lanes, with either group protocol; killed at the end."""
     views = f"sqlite:{tmp_path / 'views.db'}"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EVENTCORE_")}
     where = {
         "EVENTCORE_APP": "examples.bank.app:app",
         "EVENTCORE_LOG": f"kafka://{kafka}?prefix={kafka_prefix}",
         "EVENTCORE_VIEWS": views,
+        "EVENTCORE_KAFKA_GROUP_PROTOCOL": request.param,
+        **({"EVENTCORE_KAFKA_SESSION_TIMEOUT_MS": "6000"} if request.param == "classic" else {}),
         "EVENTCORE_PARTITIONS": str(PARTITIONS),
         "PYTHONPATH": str(ROOT),
     }
