@@ -2,8 +2,9 @@
 
 The definition of "the log" here is the lane's own when it restores, so that rows and states never disagree:
 
-F1  An event of ours carries an envelope whose sequence is the next one and whose term is not an older one.
-F2  A record without a valid envelope, of a sequence that was already there, or of an older term was written by somebody
+F1  An event of ours carries an envelope whose sequence is the next one, and that is later than the one before in every
+    other respect too (eventcore.lane.lineage).
+F2  A record without a valid envelope, or one that is not later than the last event of ours, was written by somebody
     else: it is parked, and no row knows of it.
 F3  A sequence further than the next one is a gap: events are missing. BrokenLog; the projection halts there.
 F4  An event of ours that cannot be decoded halts as well: to pass over it would make every later row of its key wrong.
@@ -21,16 +22,20 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.envelope import HEAD, NO_OPTIONS, read_envelope
 from eventcore.avro.framing import HEAD_BYTES
+from eventcore.context import COUNTER_BITS
 from eventcore.cut import Position
 from eventcore.errors import BrokenLog, DataError, FoldFailed, InvalidValue
-from eventcore.log.port import Recorded
+from eventcore.lane.lineage import Mark, Placed, standing_of_event
+from eventcore.lane.restore import read_to
+from eventcore.log.port import Log, Recorded
 from eventcore.value import Value
 from projections.projection import Key, Projection
 from projections.views import Parked, Standing
 
 Row = TypeVar("Row", bound=Value)
 
-PLAIN = struct.Struct(f">10s16xQ4xIQ16x{len(NO_OPTIONS)}s")  # head, version, term, sequence, no options
+PLAIN = struct.Struct(f">10s16xQH2xIQQQ{len(NO_OPTIONS)}s")  # head, version, index, term … cause, no options
+LOOK_BACK = 100  # offsets before a projection's position that are read once more when it starts, at first
 REASON_CHARS_MAX = 2_000  # kept of what a parked record's reason says; its bytes are kept whole
 
 
@@ -38,6 +43,7 @@ class Taken(NamedTuple):
     """What one partition's records hold: its events, what was parked, and the last sequence and term.
 
     `keys`, `instances`, `events` and `offsets` are of one length. `fresh` are the instances whose first event is here.
+    `last` is where the last event of ours stands, of whatever batch.
     """
 
     keys: list[Key]
@@ -46,8 +52,7 @@ class Taken(NamedTuple):
     offsets: list[int]
     fresh: set[str]
     parked: list[Parked]
-    sequence: int
-    term: int
+    last: Mark
 
 
 class Reader:
@@ -59,9 +64,9 @@ class Reader:
         self._catalogue = catalogue
         self._decoders = {codec.head: codec.decode for codec in catalogue.codecs}
 
-    def take(self, partition: int, records: Sequence[Recorded], before: Standing) -> Taken:
-        """Read the records of one partition that follow `before`. Raises BrokenLog (F3, F4)."""
-        sequence, term = before.sequence, before.term
+    def take(self, partition: int, records: Sequence[Recorded], before: Placed) -> Taken:
+        """Read the records of one partition that follow the event `before`. Raises BrokenLog (F3, F4)."""
+        sequence, term, stamp, cause = before.sequence, before.term, before.stamp, before.cause
         instances: list[str] = []
         events: list[Any] = []
         offsets: list[int] = []
@@ -71,22 +76,35 @@ class Reader:
         for record in records:
             envelope = record.envelope
             try:
-                head, version, its_term, its_sequence, options = unpack(envelope)  # type: ignore[arg-type]  # None raises
+                head, version, index, its_term, its_sequence, its_stamp, its_cause, options = unpack(envelope)  # type: ignore[arg-type]  # None raises
                 plain = head == HEAD and options == NO_OPTIONS
             except (struct.error, TypeError):
-                plain, version, its_term, its_sequence = False, 0, 0, 0
+                plain, version, index, its_term, its_sequence, its_stamp, its_cause = False, 0, 0, 0, 0, 0, 0
             if not plain:
                 try:
                     whole = read_envelope(envelope)
                 except DataError as foreign:
                     parked.append(_parked(partition, record, str(foreign)))
                     continue
-                version, its_term, its_sequence = whole.version, whole.term, whole.sequence
-            if its_sequence <= sequence or its_term < term:
+                version, index, its_term, its_sequence = whole.version, whole.index, whole.term, whole.sequence
+                its_stamp, its_cause = whole.stamp, whole.cause
+            if (
+                its_sequence <= sequence
+                or its_term < term
+                or its_cause < cause
+                or (its_stamp <= stamp and (its_stamp < stamp or not index))
+            ):
                 stale = f"sequence {its_sequence} of term {its_term} after sequence {sequence} of term {term}"
+                if its_sequence > sequence and its_term >= term:
+                    stale += f", but stamp {its_stamp} after {stamp} and cause {its_cause} after {cause}"
                 parked.append(_parked(partition, record, stale))
                 continue
             if its_sequence > sequence + 1:
+                before = Mark(sequence, term, stamp, cause)
+                if standing_of_event(read_envelope(envelope), before) == "foreign" or _goes_on(records, record, before):
+                    changed = f"sequence {its_sequence} after {sequence}, where {sequence + 1} is still to come"
+                    parked.append(_parked(partition, record, changed))
+                    continue
                 raise self._gap(partition, record, sequence, its_sequence)
             try:
                 value = record.value
@@ -96,13 +114,13 @@ class Reader:
                 raise self._unreadable(partition, record, its_sequence) from broken
             if version == 1:
                 fresh.add(instance)
-            sequence, term = its_sequence, its_term
+            sequence, term, stamp, cause = its_sequence, its_term, its_stamp, its_cause
             instances.append(instance)
             events.append(event)
             offsets.append(record.offset)
         make = self._key_for
         keys = instances if make is None else list(map(make, instances, events))
-        return Taken(keys, instances, events, offsets, fresh, parked, sequence, term)
+        return Taken(keys, instances, events, offsets, fresh, parked, Mark(sequence, term, stamp, cause))
 
     def _gap(self, partition: int, record: Recorded, sequence: int, found: int) -> BrokenLog:
         where = str(Position(self._topic, partition, record.offset))
@@ -185,6 +203,43 @@ class Folder(Generic[Row]):
     def _failed(self, partition: int, taken: Taken, at: int, problem: str) -> FoldFailed:
         where = Position(self._topic, partition, taken.offsets[at])
         return FoldFailed(self._projection.name, str(where), taken.events[at], problem)
+
+
+def _goes_on(records: Sequence[Recorded], gap: Recorded, last: Placed) -> bool:
+    """Whether the event that `gap` seems to leave out follows it: then none is missing, and `gap` is a stranger's."""
+    for record in records:
+        if record.offset > gap.offset:
+            try:
+                envelope = read_envelope(record.envelope)
+            except DataError:
+                continue
+            if envelope.sequence == last.sequence + 1 and standing_of_event(envelope, last) == "own":
+                return True
+    return False
+
+
+def mark_of(log: Log, topic: str, partition: int, standing: Standing) -> Mark:
+    """Where the last event that a projection took stands, looked for in growing steps back from its position.
+
+    Where it is not there any more, only sequence and term tell a stranger's record until the next event.
+    """
+    beginning, width = log.beginning(topic, partition), LOOK_BACK
+    end = standing.next_offset
+    while standing.sequence and end > beginning:
+        start = max(beginning, standing.next_offset - width)
+        for records in read_to(log, topic, partition, end, start=start):
+            for record in records:
+                try:
+                    envelope = read_envelope(record.envelope)
+                except DataError:
+                    continue
+                # It may be a stranger's copy with another stamp, and one that is too late would hide events of ours:
+                # a lane's stamp and its record's time say the same.
+                sure = record.time_ms == envelope.stamp >> COUNTER_BITS
+                if sure and (envelope.sequence, envelope.term) == (standing.sequence, standing.term):
+                    return Mark(standing.sequence, standing.term, envelope.stamp)
+        end, width = start, width * 8
+    return Mark(standing.sequence, standing.term)
 
 
 def _parked(partition: int, record: Recorded, reason: str) -> Parked:

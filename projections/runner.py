@@ -17,9 +17,10 @@ from typing import Any, Generic, TypeVar
 from eventcore.avro.catalogue import Catalogue
 from eventcore.cut import Cut
 from eventcore.errors import Fenced, WrongUse
+from eventcore.lane.lineage import Mark
 from eventcore.log.port import Follower, Log
 from eventcore.value import Value
-from projections.folding import Folder, Reader, Taken
+from projections.folding import Folder, Reader, Taken, mark_of
 from projections.projection import Key, Projection
 from projections.views import Advance, Batch, Standing, Views
 
@@ -47,6 +48,7 @@ class ProjectionRunner(Generic[Row]):
         self._cache = _Cache[Row]()
         self._follower: Follower | None = None
         self._standing: dict[int, Standing] = {}
+        self._last: dict[int, Mark] = {}
         self._ended: str | None = None
         self._share: Collection[int] | None = None  # None: all partitions
 
@@ -75,6 +77,10 @@ class ProjectionRunner(Generic[Row]):
         self._standing = dict(self._views.take_over(self.projection, self.reads, partitions))
         starts = {partition: standing.next_offset for partition, standing in self._standing.items()}
         self._follower = self._log.follow(self.reads, starts)
+        self._last = {
+            partition: mark_of(self._log, self.reads, partition, standing)
+            for partition, standing in self._standing.items()
+        }
 
     def step(self, timeout_s: float) -> int:
         """Apply one batch, waiting up to `timeout_s` for its first record; return how many records it had.
@@ -112,7 +118,7 @@ class ProjectionRunner(Generic[Row]):
         polled = self._follower.poll(BATCH_EVENTS_MAX, timeout_s)
         reached = self._follower.positions
         taken = {
-            partition: self._reader.take(partition, records, self._standing[partition])
+            partition: self._reader.take(partition, records, self._last[partition])
             for partition, records in polled.items()
         }
         advances = self._advances(taken, reached)
@@ -133,15 +139,16 @@ class ProjectionRunner(Generic[Row]):
         self._views.commit(self.projection, batch)
         self._cache.keep(after)
         self._standing |= {advance.partition: advance.after() for advance in advances}
+        self._last |= {partition: each.last for partition, each in taken.items()}
         return sum(len(records) for records in polled.values())
 
     def _advances(self, taken: dict[int, Taken], reached: Mapping[int, int]) -> list[Advance]:
         advances: list[Advance] = []
         for partition, before in sorted(self._standing.items()):
             each = taken.get(partition)
-            sequence, term = (each.sequence, each.term) if each is not None else (before.sequence, before.term)
+            last = each.last if each is not None else before
             if reached[partition] != before.next_offset:
-                advances.append(Advance(partition, before, reached[partition], sequence, term))
+                advances.append(Advance(partition, before, reached[partition], last.sequence, last.term))
         return advances
 
     def _rows_before(self, taken: Sequence[Taken]) -> dict[Key, Row | None]:

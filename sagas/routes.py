@@ -7,7 +7,7 @@ sent twice, it is decided once. The stamp travels along, so that an effect is al
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from eventcore.avro.catalogue import Catalogue
@@ -24,9 +24,16 @@ from sagas.saga import Saga
 
 
 def requests_of(
-    saga: Saga[Any], events: Catalogue, topics: Mapping[str, Topics], partitions: Mapping[str, int]
+    saga: Saga[Any],
+    events: Catalogue,
+    topics: Mapping[str, Topics],
+    partitions: Mapping[str, int],
+    foreign: Callable[[Position], bool] = lambda _: False,
 ) -> Route:
-    """The route from a saga's ledger to its targets: each requested step or undo becomes its target's command."""
+    """The route from a saga's ledger to its targets: each requested step or undo becomes its target's command.
+
+    `foreign` is asked of a record that would stop the relay: whether it is no lane's at all.
+    """
 
     def route(at: Position, record: Recorded) -> Routed | None:
         try:
@@ -36,6 +43,8 @@ def requests_of(
             if isinstance(event, (StepRequested, UndoRequested)):
                 key = key_of(event.id)
         except UnknownSchema as newer:
+            if foreign(at):
+                return None
             newer.add_note(f"{at} was written by other code than runs here. Nothing is passed over: deploy that code.")
             raise
         except (DataError, InvalidValue, UnicodeDecodeError):
@@ -43,6 +52,8 @@ def requests_of(
         if not isinstance(event, (StepRequested, UndoRequested)):
             return None
         if event.to not in topics:
+            if foreign(at):
+                return None
             raise UnknownName(f"aggregate (asked for by {saga.name} {saga_id!r} at {at})", event.to, list(topics))
         step = SagaStep(saga.name, saga_id, event.step, "do" if isinstance(event, StepRequested) else "undo")
         options = Options(source=Source(at.topic, at.partition, at.offset), step=step)

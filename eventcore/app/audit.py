@@ -11,6 +11,7 @@ from eventcore.app.invariant import GlobalInvariant, Part
 from eventcore.app.wiring import Machine, Wiring
 from eventcore.cut import Cut, Position
 from eventcore.errors import BrokenLog, DecodeError
+from eventcore.lane.lineage import BEFORE_ALL, Placed
 from eventcore.lane.restore import Progress, no_progress, own_envelope, read_to
 from eventcore.log.port import Log
 from sagas import Saga, open_data
@@ -49,15 +50,15 @@ def _fold_partition(
     log: Log, machine: Machine, partition: int, cut: Cut, states: dict[str, Any], progress: Progress
 ) -> None:
     aggregate, topic = machine.aggregate, machine.topics.events
-    sequence = term = 0
+    last: Placed = BEFORE_ALL
     for records in read_to(log, topic, partition, cut[topic, partition], progress):
         for record in records:
             where = Position(topic, partition, record.offset)
             try:
-                envelope = own_envelope(record, where, sequence, term)
+                envelope = own_envelope(record, where, last)
             except DecodeError:
                 continue
-            sequence, term = envelope.sequence, envelope.term
+            last = envelope
             id_ = (record.key or b"").decode(errors="backslashreplace")
             try:
                 event = machine.events.decode(record.value or b"")

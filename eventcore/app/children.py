@@ -7,6 +7,7 @@ from typing import Any
 
 from eventcore.app.wiring import Machine, Wiring
 from eventcore.lane.runner import LaneRunner, nobody
+from eventcore.lane.strangers import Strangers
 from eventcore.log.port import Log, Standing
 from eventcore.relay import Relay
 from projections import ProjectionRunner, Views
@@ -46,7 +47,12 @@ def relays_of(wiring: Wiring, log: Log) -> list[Relay]:
     topics = {m.name: m.topics for m in wiring.machines.values()}
     partitions = {name: log.partitions(t.commands) for name, t in topics.items()}
     requests = [
-        Relay(log, f"relay:{m.topics.events}", m.topics.events, requests_of(m.saga, m.events, topics, partitions))
+        Relay(
+            log,
+            f"relay:{m.topics.events}",
+            m.topics.events,
+            requests_of(m.saga, m.events, topics, partitions, Strangers(log, m.topics.events).wrote),
+        )
         for m in sagas
         if m.saga is not None
     ]

@@ -8,10 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from eventcore.app.wiring import Machine
-from eventcore.avro.envelope import Envelope, read_envelope
+from eventcore.avro.envelope import Envelope
 from eventcore.cut import Cut, Position
-from eventcore.errors import BrokenLog, DataError
-from eventcore.lane.restore import Progress, read_to
+from eventcore.errors import BrokenLog, DecodeError
+from eventcore.lane.lineage import BEFORE_ALL, Placed
+from eventcore.lane.restore import Progress, own_envelope, read_to
 from eventcore.log.port import Log, Recorded
 from eventcore.topics import key_of, partition_of
 
@@ -37,25 +38,29 @@ class Happened:
 def history(log: Log, machine: Machine, instance: str, cut: Cut | None, progress: Progress) -> Iterator[Happened]:
     """Yield what happened to one instance up to a cut, or to the end.
 
-    Raises BrokenLog at an event of ours that does not decode or does not fold, since no state after it is known.
+    Raises BrokenLog at an event of ours that does not decode or does not fold, and where events are missing, since no state after it is known.
     """
     key, topic = key_of(instance), machine.topics.events
     partition = partition_of(key, log.partitions(topic))
     end = log.stable_end(topic, partition) if cut is None else cut[topic, partition]
     state = machine.aggregate.initial()
+    last: Placed = BEFORE_ALL
     for records in read_to(log, topic, partition, end, progress):
         for record in records:
+            at = Position(topic, partition, record.offset)
+            try:
+                last = envelope = own_envelope(record, at, last)
+            except DecodeError as foreign:
+                if record.key == key:
+                    yield Happened(at, record.time_ms, state, foreign=str(foreign))
+                continue
             if record.key == key:
-                happened = _one(machine, Position(topic, partition, record.offset), record, state)
-                state = happened.before if happened.foreign else happened.after
+                happened = _one(machine, at, record, envelope, state)
+                state = happened.after
                 yield happened
 
 
-def _one(machine: Machine, at: Position, record: Recorded, state: Any) -> Happened:
-    try:
-        envelope = read_envelope(record.envelope)
-    except DataError as foreign:
-        return Happened(at, record.time_ms, state, foreign=str(foreign))
+def _one(machine: Machine, at: Position, record: Recorded, envelope: Envelope, state: Any) -> Happened:
     try:
         event = machine.events.decode(record.value or b"")
         after = machine.aggregate.evolve(state, event)

@@ -4,8 +4,8 @@ Called after the predecessor was fenced, so that the end of the log is final. Ev
 the high watermark, checking that terms and sequences are what lanes write:
 
 R1  The sequence of events, and that of outcomes, grows by one; a step further is a gap: BrokenLog, and no service.
-R2  A record that no lane can have written (no envelope, a sequence that was already there) is foreign: its instance is
-    quarantined, everything else goes on.
+R2  A record that no lane can have written (no envelope, a sequence that was already there, one that is not later in
+    every respect: `lineage`) is foreign: its instance is quarantined, everything else goes on.
 R3  An event of ours that cannot be decoded or folded, or a version that does not follow, quarantines its instance.
 R4  A restored state that breaks an invariant or a type of today's code quarantines its instance.
 R5  The last outcome says how many events there are; another number means that the end of one of the topics is missing,
@@ -15,7 +15,7 @@ R5  The last outcome says how many events there are; another number means that t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
@@ -23,6 +23,7 @@ from eventcore.avro.envelope import Envelope, read_envelope
 from eventcore.avro.outcome import OutcomeRecord, read_outcome
 from eventcore.cut import Position
 from eventcore.errors import BrokenLog, DataError, DecodeError, InvalidValue, TimedOut
+from eventcore.lane.lineage import BEFORE_ALL, Placed, standing_of_event, standing_of_outcome
 from eventcore.lane.memory import Decided, Foreign, LaneMemory
 from eventcore.lane.quarantine import found_in_events, recall
 from eventcore.log.port import Log, Recorded
@@ -88,22 +89,25 @@ def restore(
     for records in read_to(log, topics.outcomes, partition, log.end(topics.outcomes, partition), progress):
         for record in records:
             outcomes.take(record)
-    outcomes.check_end()
+    outcomes.check_end(folder.gap)
     folder.judge()
     return memory
 
 
-def own_envelope(record: Recorded, where: Position, sequence: int, term: int) -> Envelope:
-    """The envelope of the event that follows the one of this sequence and term.
+def own_envelope(record: Recorded, where: Position, last: Placed) -> Envelope:
+    """The envelope of the event that follows `last`.
 
     Raises DecodeError for a foreign record (R2), BrokenLog where events are missing before this one (R1).
     """
     envelope = read_envelope(record.envelope)
-    if envelope.sequence <= sequence or envelope.term < term:
-        stale = f"sequence {envelope.sequence} of term {envelope.term} after {sequence} of {term}"
+    standing = standing_of_event(envelope, last)
+    if standing == "foreign":
+        stale = f"sequence {envelope.sequence} of term {envelope.term} after {last.sequence} of {last.term}"
+        if envelope.sequence > last.sequence and envelope.term >= last.term:
+            stale += f", but stamp {envelope.stamp} after {last.stamp} and cause {envelope.cause} after {last.cause}"
         raise DecodeError("eventcore.Envelope", "sequence", stale)
-    if envelope.sequence > sequence + 1:
-        missing = f"sequence {envelope.sequence} follows {sequence}: events are missing between them"
+    if standing == "gap":
+        missing = f"sequence {envelope.sequence} follows {last.sequence}: events are missing between them"
         raise BrokenLog(str(where), missing)
     return envelope
 
@@ -119,15 +123,22 @@ class _Folder:
         self._partition = partition
         self._events = events
         self._memory = memory
+        self._last: Placed = BEFORE_ALL
+        self.gap: BrokenLog | None = None
 
     def take(self, record: Recorded) -> None:
         memory = self._memory
         where = Position(self._topic, self._partition, record.offset)
         try:
-            envelope = own_envelope(record, where, memory.event_sequence, memory.term)
+            envelope = own_envelope(record, where, self._last)
         except DecodeError as foreign:
             self._meet(record, f"foreign record at {where}: {foreign}")
             return
+        except BrokenLog as gap:  # or a stranger's after all: then one of ours follows, or no outcome counts it
+            self._meet(record, f"foreign record at {where}: {gap}")
+            self.gap = self.gap or gap
+            return
+        self._last, self.gap = envelope, None
         memory.event_sequence = envelope.sequence
         _advance(memory, envelope.term, envelope.stamp)
         if record.key is not None and record.key not in memory.unsound:
@@ -178,11 +189,20 @@ class _Folder:
         self._memory.unsound.setdefault(key, why)
 
 
+class _Gap(NamedTuple):
+    """An outcome that seems to follow others that are missing, and how many events it counts."""
+
+    fault: BrokenLog
+    events: int
+
+
 class _Outcomes:
     """Reads the outcomes of one partition into a lane's memory."""
 
     def __init__(self, topic: str, partition: int, memory: LaneMemory) -> None:
         self._last = Position(topic, partition, 0)
+        self._before: Placed = BEFORE_ALL
+        self._gap: _Gap | None = None
         self._events = 0  # as the last outcome counts them
         self._memory = memory
 
@@ -192,23 +212,34 @@ class _Outcomes:
             outcome = read_outcome(record.value)
         except DataError:
             return  # R2: no lane wrote it. It names no instance that it could have harmed; readers of outcomes report it.
-        if outcome.sequence <= memory.outcome_sequence:
+        standing = standing_of_outcome(outcome, self._before)
+        if standing == "foreign":
             return
         where = self._last._replace(offset=record.offset)
-        if outcome.sequence > memory.outcome_sequence + 1:
+        if standing == "gap":  # or a stranger's after all: then one of ours follows that leaves nothing out
             missing = f"sequence {outcome.sequence} follows {memory.outcome_sequence}"
-            raise BrokenLog(str(where), f"{missing}: outcomes are missing between them")
-        self._last, self._events = where, outcome.events
+            gap = BrokenLog(str(where), f"{missing}: outcomes are missing between them")
+            self._gap = _Gap(self._gap.fault if self._gap is not None else gap, outcome.events)
+            return
+        self._gap = None
+        self._last, self._events, self._before = where, outcome.events, outcome
         memory.outcome_sequence = outcome.sequence
         _advance(memory, outcome.term, outcome.stamp)
         memory.next_command = max(memory.next_command, outcome.cause + 1)
         if not outcome.details.repeated:
             _remember(memory, record.key or b"", outcome)
 
-    def check_end(self) -> None:
-        """R5: compare the events that were read with what the last outcome says."""
+    def check_end(self, events_gap: BrokenLog | None) -> None:
+        """R1, R5: compare the events that were read with what the last outcome says.
+
+        What seems to follow a gap and counts other events than there are was no lane's last outcome.
+        """
         read = self._memory.event_sequence
+        if self._gap is not None and (self._gap.events == read or read != self._events):
+            raise self._gap.fault
         if read != self._events:
+            if events_gap is not None:
+                raise events_gap
             lost = "events are missing at their end" if read < self._events else "outcomes are missing after it"
             raise BrokenLog(str(self._last), f"the last outcome counts {self._events} events, there are {read}: {lost}")
 

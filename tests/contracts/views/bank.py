@@ -123,7 +123,9 @@ class Lane:
         """The record of the next event of an account."""
         self.sequence += 1
         version = self._versions[account] = self._versions.get(account, 0) + 1
-        envelope = Envelope(bytes(16), version, 0, 1, self.term, self.sequence, 0, 0, options)
+        envelope = Envelope(
+            bytes(16), version, 0, 1, self.term, self.sequence, self.sequence << 16, self.sequence, options
+        )
         return Record(account.encode(), catalogue.encode(event), write_envelope(envelope))
 
     def write(self, events: Iterable[tuple[str, Event]]) -> None:

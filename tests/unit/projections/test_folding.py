@@ -12,11 +12,11 @@ import pytest
 from eventcore.avro.envelope import Options
 from eventcore.cut import Position
 from eventcore.errors import BrokenLog, UnknownSchema
+from eventcore.lane.lineage import Mark
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Record, Recorded
 from projections import FoldFailed, Projection
 from projections.folding import Folder, Reader, Taken
-from projections.views import Standing
 from tests.contracts.views.bank import (
     TOPIC,
     Balance,
@@ -31,7 +31,7 @@ from tests.contracts.views.bank import (
     dailies,
 )
 
-START = Standing(1, 0, 0, 0)
+START = Mark()
 FOREIGN = Record(b"alice", b"anything", None)
 
 
@@ -40,7 +40,7 @@ def recorded(records: Sequence[Record]) -> list[Recorded]:
     return [Recorded(2 * n, r.key, r.value, r.envelope, 1) for n, r in enumerate(records)]
 
 
-def take(records: Sequence[Record], before: Standing = START, projection: Projection[Any, Any] = balances) -> Taken:
+def take(records: Sequence[Record], before: Mark = START, projection: Projection[Any, Any] = balances) -> Taken:
     return Reader(projection, catalogue, TOPIC).take(3, recorded(records), before)
 
 
@@ -55,13 +55,13 @@ def test_events_come_with_their_keys_in_order() -> None:
     taken = take(records, projection=dailies)
     assert taken.keys == [("alice", one), ("bob", two)]
     assert taken.events == [Deposited(1, one), Closed(two)]
-    assert (taken.offsets, taken.sequence, taken.term, taken.parked) == ([0, 2], 2, 1, [])
+    assert (taken.offsets, taken.last.sequence, taken.last.term, taken.parked) == ([0, 2], 2, 1, [])
 
 
 def test_only_an_instance_s_first_event_makes_it_fresh() -> None:
     writer = lane()
     assert take([writer.record("alice", Deposited(1))]).fresh == {"alice"}
-    assert take([writer.record("alice", Deposited(1))], Standing(1, 1, 1, 1)).fresh == set()
+    assert take([writer.record("alice", Deposited(1))], Mark(1, 1)).fresh == set()
 
 
 def test_an_envelope_with_options_is_an_event_s_as_well() -> None:
@@ -97,7 +97,7 @@ def test_a_sequence_that_was_already_there_is_foreign() -> None:
 
 
 def test_an_older_term_is_foreign() -> None:
-    assert take([lane().record("alice", Deposited(1))], Standing(1, 0, 0, 2)).events == []
+    assert take([lane().record("alice", Deposited(1))], Mark(0, 2)).events == []
 
 
 def test_a_gap_in_the_sequence_halts() -> None:
