@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from eventcore.aggregate import Message
 from eventcore.app.wiring import Machine
+from eventcore.avro.control import Discard, Release, write_control
 from eventcore.avro.envelope import NOTHING, Options, command_envelope
 from eventcore.avro.outcome import Kind, OutcomeRecord
 from eventcore.cut import Cut
@@ -87,14 +88,15 @@ def command_record(
     expected_version: int | None = None,
     expires_after: timedelta | None = None,
 ) -> Record:
-    """The record that carries a message to its lane. Raises InvalidValue where it is too large."""
-    value = machine.commands.encode(message.command)
+    """The record that carries a message, or an operator's order, to its lane. Raises InvalidValue where it is too large."""
+    command = message.command
+    value = write_control(command) if isinstance(command, Release | Discard) else machine.commands.encode(command)
     if len(value) > COMMAND_BYTES_MAX:
         raise InvalidValue(
             type(message.command).__name__, f"{len(value)} bytes; a command may have {COMMAND_BYTES_MAX}"
         )
     options = NOTHING
-    if expected_version is not None or expires_after is not None:
+    if not (expected_version is expires_after is reply is trace is None):
         expires = None if expires_after is None else now_ms + expires_after // timedelta(milliseconds=1)
-        options = Options(expected_version=expected_version, expires=expires)
+        options = Options(expected_version=expected_version, expires=expires, reply=reply, trace=trace)
     return Record(key_of(message.id), value, command_envelope(command_id_of(id, message), options), now_ms)

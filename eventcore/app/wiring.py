@@ -13,6 +13,7 @@ from eventcore.aggregate import Aggregate, Message
 from eventcore.app.invariant import GlobalInvariant
 from eventcore.avro.canonical import schema_text
 from eventcore.avro.catalogue import Catalogue
+from eventcore.avro.control import CONTROL_SCHEMAS, check_apart
 from eventcore.avro.envelope import ENVELOPE_SCHEMA
 from eventcore.avro.envelope import HEAD as ENVELOPE_HEAD
 from eventcore.avro.outcome import HEAD as OUTCOME_HEAD
@@ -42,9 +43,13 @@ class Machine:
         """The text of every schema that this machine's records name, by topic and fingerprint."""
         envelope = {ENVELOPE_HEAD[2:]: schema_text(ENVELOPE_SCHEMA)}
         return {
-            self.topics.commands: {**self.commands.schemas, **envelope},
+            self.topics.commands: {**self.commands.schemas, **CONTROL_SCHEMAS, **envelope},
             self.topics.events: {**self.events.schemas, **envelope},
-            self.topics.outcomes: {**self.commands.schemas, OUTCOME_HEAD[2:]: schema_text(OUTCOME_SCHEMA)},
+            self.topics.outcomes: {
+                **self.commands.schemas,
+                **CONTROL_SCHEMAS,
+                OUTCOME_HEAD[2:]: schema_text(OUTCOME_SCHEMA),
+            },
         }
 
 
@@ -131,6 +136,7 @@ def wire(
 def _machine(app: str, aggregate: Aggregate[Any, Any, Any], saga: Saga[Any] | None) -> Machine:
     namespace = f"{app}.{aggregate.name}"
     commands = Catalogue(tuple(aggregate.command_checks), namespace)
+    check_apart((codec.name, codec.head) for codec in commands.codecs)
     events = Catalogue(tuple(aggregate.event_checks), namespace)
     return Machine(aggregate.name, aggregate, Topics.of(app, aggregate.name), commands, events, saga)
 

@@ -44,6 +44,10 @@ CONTROL_SCHEMAS: Mapping[bytes, str] = MappingProxyType(
     {_release.fingerprint: _release.text, _discard.fingerprint: _discard.text}
 )
 
+CONTROL_TEXTS: Mapping[str, str] = MappingProxyType(
+    {"eventcore/Release": _release.text, "eventcore/Discard": _discard.text}
+)
+
 
 def write_control(control: Control) -> bytes:
     """The framed record of an order."""

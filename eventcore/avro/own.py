@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from eventcore.avro.canonical import schema_text
+from eventcore.avro.control import CONTROL_TEXTS
 from eventcore.avro.envelope import ENVELOPE_SCHEMA
 from eventcore.avro.outcome import OUTCOME_SCHEMA
 
 
 def own_schemas() -> Mapping[str, str]:
     """The text of each schema of ours by its stem, as `eventcore.avro.frozen.freeze` takes them."""
-    return {"eventcore/Envelope": schema_text(ENVELOPE_SCHEMA), "eventcore/Outcome": schema_text(OUTCOME_SCHEMA)}
+    return {
+        "eventcore/Envelope": schema_text(ENVELOPE_SCHEMA),
+        "eventcore/Outcome": schema_text(OUTCOME_SCHEMA),
+        **CONTROL_TEXTS,
+    }
