@@ -61,6 +61,7 @@ class Membership:
         self._lanes: dict[int, Supervised] = {}
         self._group = group
         self._member: Member | None = None
+        self._count = 0  # of all partitions
         self._stop = threading.Event()
         self._given = False
         # What the member was entitled to after its last poll, which is before whatever a lane polls now. Taken by the
@@ -86,12 +87,13 @@ class Membership:
         for partition in sorted(partitions):
             if self._stop.is_set():
                 return
+            self._portion.give(partition)
             if self._make_lane is None:
                 self._portion.add(partition)
             else:
                 lane = self._make_lane(partition, standing)
                 self._lanes[partition] = self._adopt(LanePart(lane, self._portion.add))
-        if partitions and self._make_lane is not None and len(partitions) < self._log.partitions(self._topics.commands):
+        if partitions and self._make_lane is not None and len(partitions) < self._count:
             logger.info("%s gives this worker %s", self.name, _listed(partitions))
 
     def revoked(self, partitions: Collection[int]) -> None:
@@ -155,6 +157,7 @@ class Membership:
         while not self._stop.is_set():
             try:
                 if self._member is None:
+                    self._count = self._log.partitions(self._topics.commands)
                     self._member = self._log.join(self._topics, self, self._group)
                 self._member.poll(MEMBER_POLL_S)
                 self.beats += 1

@@ -22,10 +22,14 @@ Follower = Relay | ProjectionRunner[Any]
 
 
 class Portion:
-    """The partitions of one machine that this process has now. Any thread."""
+    """The partitions of one machine that this process has now. Any thread.
+
+    Those that it may have are `given`; it has one once its lane has fenced its former owners, or at once without lanes.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
+        self._given: set[int] = set()
         self._partitions: frozenset[int] = frozenset()
 
     @property
@@ -34,28 +38,32 @@ class Portion:
         with self._changed:
             return self._partitions
 
+    def give(self, partition: int) -> None:
+        """It may have this one from now on."""
+        with self._changed:
+            self._given.add(partition)
+
     def add(self, partition: int) -> None:
-        """It has this one too."""
-        self._set(self.partitions | {partition})
+        """It has this one too, if it still may: a lane may be done with fencing after the partition was taken away."""
+        with self._changed:
+            if partition in self._given:
+                self._set(self._partitions | {partition})
 
     def remove(self, partition: int) -> None:
-        """It has this one no more."""
-        self._set(self.partitions - {partition})
-
-    def wake(self) -> None:
-        """Let everybody who waits look again."""
-        self._set(self.partitions)
+        """It has this one no more, and may not."""
+        with self._changed:
+            self._given.discard(partition)
+            self._set(self._partitions - {partition})
 
     def wait_while(self, partitions: frozenset[int], timeout_s: float) -> None:
-        """Wait until it is others than these, or `timeout_s` has passed, or somebody wakes all."""
+        """Wait until it is others than these, or `timeout_s` has passed."""
         with self._changed:
             if self._partitions == partitions:
                 self._changed.wait(timeout_s)
 
     def _set(self, partitions: frozenset[int]) -> None:
-        with self._changed:
-            self._partitions = partitions
-            self._changed.notify_all()
+        self._partitions = partitions
+        self._changed.notify_all()
 
 
 class LanePart:

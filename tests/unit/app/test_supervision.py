@@ -202,11 +202,20 @@ def test_a_portion_wakes_whoever_waits_for_it() -> None:
     before = portion.partitions
     waiting = threading.Thread(target=portion.wait_while, args=(before, WAIT_S))
     waiting.start()
+    portion.give(3)
     portion.add(3)
     waiting.join(WAIT_S)
     assert not waiting.is_alive()
     assert portion.partitions == {3}
     portion.remove(3)
+    assert not portion.partitions
+
+
+def test_a_partition_that_was_taken_away_while_its_lane_was_fencing_is_not_had() -> None:
+    portion = Portion()
+    portion.give(3)
+    portion.remove(3)
+    portion.add(3)
     assert not portion.partitions
 
 
