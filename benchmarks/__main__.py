@@ -1,33 +1,39 @@
-"""Print every benchmark as one table: `make bench`, or `python -m benchmarks commands kafka` for some of them."""
+"""Print every benchmark as one table: `make bench`, or `python -m benchmarks --only commands,kafka` for some of them."""
 
 from __future__ import annotations
 
 import importlib
-import sys
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Row, machine, runs
 
-PARTS = ("commands", "kafka", "projection", "codec")  # modules beside this one; each has `rows() -> list[Row]`
+# Modules beside this one; each has `rows(full: bool) -> list[Row]`.
+PARTS = ("commands", "kafka", "stages", "restore", "failover", "growth", "projection", "codec")
 
 
-def main(parts: list[str]) -> int:
-    """Run the named parts, all of them where none is named, printing each table as it is done."""
+def main(
+    parts: Annotated[list[str] | None, typer.Argument(help="Which to run; all where none is named.")] = None,
+    only: Annotated[str, typer.Option(help="The same, by commas.")] = "",
+    *,
+    full: Annotated[bool, typer.Option(help="Restore and growth in the sizes of the table: half an hour.")] = False,
+) -> None:
+    """Run benchmarks, printing each table as it is done. Nothing passes or fails."""
     console = Console()
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
+    wanted = [*(parts or ()), *filter(None, only.split(","))] or list(PARTS)
+    if unknown := [part for part in wanted if part not in PARTS]:
         console.print(f"no benchmark is named {', '.join(unknown)}; there are: {', '.join(PARTS)}")
-        return 2
+        raise typer.Exit(2)
     console.print(f"{machine()}; medians of {runs()} runs. Raw twin: the same bytes in the same batches, same run.")
-    for part in parts or PARTS:
-        rows: list[Row] = importlib.import_module(f"benchmarks.{part}").rows()
+    for part in wanted:
+        rows: list[Row] = importlib.import_module(f"benchmarks.{part}").rows(full=full)
         table = Table(part, "ours", "raw twin", "ratio", "goal", "note")
         for row in rows:
             table.add_row(row.what, row.ours, row.twin, row.ratio, row.goal, row.note)
         console.print(table)
-    return 0
 
 
-sys.exit(main(sys.argv[1:]))
+typer.run(main)

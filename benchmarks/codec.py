@@ -95,7 +95,7 @@ class Ways(NamedTuple):
     goals: tuple[str, str] = ("", "")
 
 
-def rows() -> list[Row]:
+def rows(*, full: bool = False) -> list[Row]:  # noqa: ARG001 - of one size only
     """Measure every shape in both directions."""
     return [row for ways in (_small(), _plain(), _mixed(), _envelope()) for row in _measure(ways)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.job import TOPICS, commands, drain, lane_on
 from benchmarks.measure import Row, Taken, in_turn, rates_row, runs, timed
-from eventcore.lane.runner import BATCH_TURNS_MAX
+from eventcore.lane.intake import BATCH_TURNS_MAX
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Record, Recorded
 from eventcore.log.sqlite import SqliteLog
@@ -21,7 +21,7 @@ INSERT = 'INSERT INTO "{}" (key, value, envelope, time_ms) VALUES (?, ?, ?, ?)'
 TABLES = ("commands", "events", "outcomes")
 
 
-def rows() -> list[Row]:
+def rows(*, full: bool = False) -> list[Row]:  # noqa: ARG001 - of one size only
     """The lines of the table, memory first."""
     return [memory_row(), sqlite_pipelined_row(), sqlite_one_by_one_row()]
 

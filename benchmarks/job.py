@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
@@ -12,7 +13,7 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.envelope import command_envelope
 from eventcore.lane.runner import LaneRunner
 from eventcore.log.port import Log, Record, TopicPlan
-from eventcore.topics import Topics
+from eventcore.topics import Topics, partition_of
 
 ACCOUNTS = 1_000
 Amount = Annotated[int, Meta(gt=0)]
@@ -73,9 +74,45 @@ def never_overdrawn(account: Account) -> bool:
 
 
 accounts = Aggregate("account", Account, decide, evolve, invariants=[never_overdrawn])
-TOPICS = Topics.of("bench", "account")
-COMMANDS = Catalogue(tuple(accounts.command_checks), "bench.account")
-EVENTS = Catalogue(tuple(accounts.event_checks), "bench.account")
+
+
+class Job(NamedTuple):
+    """What a lane is timed on: an aggregate with its topics and codecs, and the commands that it gets."""
+
+    name: str
+    aggregate: Aggregate[Any, Any, Any]
+    topics: Topics
+    commands: Catalogue
+    events: Catalogue
+    records: Callable[[int], list[Record]]
+
+    @staticmethod
+    def of(name: str, aggregate: Aggregate[Any, Any, Any], records: Callable[[int], list[Record]]) -> Job:
+        """The job of an aggregate."""
+        return Job(
+            name,
+            aggregate,
+            Topics.of("bench", aggregate.name),
+            Catalogue(tuple(aggregate.command_checks), f"bench.{aggregate.name}"),
+            Catalogue(tuple(aggregate.event_checks), f"bench.{aggregate.name}"),
+            records,
+        )
+
+    def provision(self, log: Log, partitions: int = 1) -> None:
+        """Make the topics."""
+        compacted = self.topics.snapshots
+        log.provision([TopicPlan(t, partitions, "compact" if t == compacted else "delete") for t in self.topics])
+
+    def lane(self, log: Log, partition: int = 0) -> LaneRunner:
+        """A lane that is not started yet."""
+        return LaneRunner(log, self.aggregate, self.topics, partition, commands=self.commands, events=self.events)
+
+    def started(self, log: Log) -> LaneRunner:
+        """A started lane, on topics of one partition that are made for it."""
+        self.provision(log)
+        runner = self.lane(log)
+        runner.start()
+        return runner
 
 
 def commands(count: int) -> list[Record]:
@@ -90,16 +127,23 @@ def commands(count: int) -> list[Record]:
     ]
 
 
+def at_home(count: int, partition: int, partitions: int) -> list[Record]:
+    """`count` commands to accounts that live in one partition of several."""
+    return [r for r in commands(count * (partitions + 2)) if partition_of(r.key, partitions) == partition][:count]
+
+
+SMALL = Job.of("one field", accounts, commands)
+TOPICS, COMMANDS, EVENTS = SMALL.topics, SMALL.commands, SMALL.events
+
+
 def lane_on(log: Log) -> LaneRunner:
-    """A started lane of the job, on topics of one partition."""
-    log.provision([TopicPlan(topic, 1) for topic in TOPICS])
-    runner = LaneRunner(log, accounts, TOPICS, 0, commands=COMMANDS, events=EVENTS)
-    runner.start()
-    return runner
+    """A started lane of the small job, on topics of one partition."""
+    return SMALL.started(log)
 
 
 def drain(runner: LaneRunner, count: int, timeout_s: float = 0.0) -> None:
-    """Let the lane decide `count` commands that stand in its topic."""
+    """Let the lane decide `count` commands that stand in its topic, a commit under way while the next are decided."""
     decided = 0
     while decided < count:
-        decided += runner.step(timeout_s)
+        decided += runner.flow(timeout_s)
+    runner.finish()

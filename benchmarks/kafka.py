@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -16,45 +18,53 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from benchmarks.job import TOPICS, commands, drain, lane_on
+from benchmarks.job import SMALL, TOPICS, Job, at_home, commands, drain, lane_on
 from benchmarks.measure import Row, Taken, in_turn, rates_row, runs, timed
+from benchmarks.mixed import MIXED
+from eventcore.lane.intake import BATCH_TURNS_MAX
 from eventcore.lane.restore import read_to
-from eventcore.lane.runner import BATCH_TURNS_MAX
 from eventcore.log.kafka import KafkaLog
 from eventcore.log.port import Record, Recorded
 from tests.servers import kafka
 
 COUNT = 50_000
 RING = 2  # with one transactional id the next transaction waits for the markers of the last
-ALONE = 100  # commands sent one at a time, 20 ms apart
+ALONE = 200  # commands sent one at a time, 20 ms apart
 
 
-def rows() -> list[Row]:
+def rows(*, full: bool = False) -> list[Row]:  # noqa: ARG001 - of one size only
     """The lines of the table; starts a broker of its own unless the environment names one."""
     with kafka() as server:
-        return [pipelined_row(server.bootstrap), idle_row(server.bootstrap)]
+        return [
+            pipelined_row(server.bootstrap, SMALL, "≥ 0.40 of the twin, CPU ≤ 10 µs"),
+            pipelined_row(server.bootstrap, MIXED, "CPU ≤ 14 µs"),
+            processes_row(server.bootstrap),
+            idle_row(server.bootstrap),
+        ]
 
 
-def pipelined_row(bootstrap: str) -> Row:
+def pipelined_row(bootstrap: str, job: Job, goal: str) -> Row:
     """Commands that stand in their topic, decided and committed in transactions of a thousand."""
-    written = _written(bootstrap)
-    ours, twin = in_turn(lambda: _ours(bootstrap), lambda: _twin(bootstrap, *written))
-    return rates_row("commands on Kafka, 1,000 a transaction", "/s", ours, twin, "≥ 0.25 of the twin (0.40)")
+    written = _written(bootstrap, job)
+    ours, twin = in_turn(lambda: _ours(bootstrap, job), lambda: _twin(bootstrap, job, *written))
+    return rates_row(f"commands on Kafka, 1,000 a transaction, {job.name}", "/s", ours, twin, goal)
 
 
-def _log(bootstrap: str, prefix: str = "") -> KafkaLog:
-    return KafkaLog(bootstrap, prefix=prefix or _prefix())
+def open_kafka(bootstrap: str, prefix: str = "") -> KafkaLog:
+    """A log of its own."""
+    return KafkaLog(bootstrap, prefix=prefix or new_prefix())
 
 
-def _prefix() -> str:
+def new_prefix() -> str:
+    """A prefix of topics that nobody else uses."""
     return f"bench-{uuid.uuid4().hex[:8]}."
 
 
-def _ours(bootstrap: str) -> Taken:
-    log = _log(bootstrap)
+def _ours(bootstrap: str, job: Job) -> Taken:
+    log = open_kafka(bootstrap)
     try:
-        runner = lane_on(log)
-        log.append(TOPICS.commands, 0, commands(COUNT))
+        runner = job.started(log)
+        log.append(job.topics.commands, 0, job.records(COUNT))
         taken = timed(COUNT, lambda: drain(runner, COUNT, 1.0))
         runner.close()
         return taken
@@ -62,36 +72,73 @@ def _ours(bootstrap: str) -> Taken:
         log.close()
 
 
-def _written(bootstrap: str) -> tuple[list[Recorded], list[Recorded]]:
+def _written(bootstrap: str, job: Job) -> tuple[list[Recorded], list[Recorded]]:
     """The events and outcomes that our lane writes for the job."""
-    log = _log(bootstrap)
+    log = open_kafka(bootstrap)
     try:
-        runner = lane_on(log)
-        log.append(TOPICS.commands, 0, commands(COUNT))
+        runner = job.started(log)
+        log.append(job.topics.commands, 0, job.records(COUNT))
         drain(runner, COUNT, 1.0)
         runner.close()
         events, outcomes = (
             [record for batch in read_to(log, topic, 0, log.stable_end(topic, 0)) for record in batch]
-            for topic in (TOPICS.events, TOPICS.outcomes)
+            for topic in (job.topics.events, job.topics.outcomes)
         )
         return events, outcomes
     finally:
         log.close()
 
 
-def _twin(bootstrap: str, events: list[Recorded], outcomes: list[Recorded]) -> Taken:
-    prefix = _prefix()
-    log = _log(bootstrap, prefix)
+def _twin(bootstrap: str, job: Job, events: list[Recorded], outcomes: list[Recorded]) -> Taken:
+    prefix = new_prefix()
+    log = open_kafka(bootstrap, prefix)
     try:
-        lane_on(log).close()  # makes the topics
-        log.append(TOPICS.commands, 0, commands(COUNT))
-        consumer = _consumer(bootstrap, prefix + TOPICS.commands)
+        job.provision(log)
+        log.append(job.topics.commands, 0, job.records(COUNT))
+        consumer = _consumer(bootstrap, prefix + job.topics.commands)
         ring = [_producer(bootstrap, f"{prefix}twin.{slot}") for slot in range(RING)]
-        taken = timed(COUNT, lambda: _pump(consumer, ring, prefix, events, outcomes))
+        taken = timed(COUNT, lambda: _pump(consumer, ring, prefix, job, events, outcomes))
         consumer.close()
         return taken
     finally:
         log.close()
+
+
+def processes_row(bootstrap: str) -> Row:
+    """What a second process adds: two partitions, decided by two lanes of one process, then by one of each of two."""
+    one = statistics.median(_in_processes(bootstrap, [[0, 1]]) for _ in range(runs()))
+    two = statistics.median(_in_processes(bootstrap, [[0], [1]]) for _ in range(runs()))
+    what = "commands on Kafka, two partitions: two processes, beside one"
+    return Row(what, f"{two:,.0f} /s", f"{one:,.0f}", f"{two / one:.2f}", "", "twin: two lanes in one process")
+
+
+def _in_processes(bootstrap: str, shares: list[list[int]]) -> float:
+    """Commands a second that processes with these partitions decide, all of them begun at once."""
+    prefix = new_prefix()
+    log = open_kafka(bootstrap, prefix)
+    try:
+        SMALL.provision(log, 2)
+        for partition in range(2):
+            log.append(TOPICS.commands, partition, at_home(COUNT, partition, 2))
+    finally:
+        log.close()
+    arguments = [",".join(map(str, share)) for share in shares]
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.drain", bootstrap, prefix, argument, str(COUNT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for argument in arguments
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    began = time.perf_counter()
+    for child in children:
+        child.communicate("go\n", timeout=300)
+    return 2 * COUNT / (time.perf_counter() - began)
 
 
 def _consumer(bootstrap: str, topic: str) -> Any:
@@ -123,7 +170,10 @@ def _producer(bootstrap: str, transactional_id: str) -> Any:
     return producer
 
 
-def _pump(consumer: Any, ring: list[Any], prefix: str, events: list[Recorded], outcomes: list[Recorded]) -> None:
+def _pump(
+    consumer: Any, ring: list[Any], prefix: str, job: Job, events: list[Recorded], outcomes: list[Recorded]
+) -> None:
+    topics = job.topics
     share = len(events) / COUNT
     done = 0
     for producer in itertools.cycle(ring):
@@ -137,7 +187,7 @@ def _pump(consumer: Any, ring: list[Any], prefix: str, events: list[Recorded], o
         following = done + len(messages)
         for record in events[int(done * share) : int(following * share)]:
             producer.produce(
-                prefix + TOPICS.events,
+                prefix + topics.events,
                 record.value,
                 record.key,
                 0,
@@ -145,8 +195,8 @@ def _pump(consumer: Any, ring: list[Any], prefix: str, events: list[Recorded], o
                 timestamp=record.time_ms,
             )
         for record in outcomes[done:following]:
-            producer.produce(prefix + TOPICS.outcomes, record.value, record.key, 0, timestamp=record.time_ms)
-        position = TopicPartition(prefix + TOPICS.commands, 0, messages[-1].offset() + 1)
+            producer.produce(prefix + topics.outcomes, record.value, record.key, 0, timestamp=record.time_ms)
+        position = TopicPartition(prefix + topics.commands, 0, messages[-1].offset() + 1)
         producer.send_offsets_to_transaction([position], metadata, 30)
         producer.commit_transaction()
         done = following
@@ -170,7 +220,7 @@ def _middle(took: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _idle(bootstrap: str) -> tuple[float, float]:
-    log = _log(bootstrap)
+    log = open_kafka(bootstrap)
     try:
         runner = lane_on(log)
         latencies = _one_by_one(lambda record: runner.decide([record]))
@@ -181,8 +231,8 @@ def _idle(bootstrap: str) -> tuple[float, float]:
 
 
 def _idle_twin(bootstrap: str) -> tuple[float, float]:
-    prefix = _prefix()
-    log = _log(bootstrap, prefix)
+    prefix = new_prefix()
+    log = open_kafka(bootstrap, prefix)
     lane_on(log).close()  # makes the topics
     log.close()
     sender: Any = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 0})

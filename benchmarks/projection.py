@@ -63,7 +63,7 @@ class Job(NamedTuple):
     batches: list[list[Stored]]
 
 
-def rows() -> list[Row]:
+def rows(*, full: bool = False) -> list[Row]:  # noqa: ARG001 - of one size only
     """The lines of the table."""
     jobs = [job("hot", HOT), job("distinct", TOTAL)]
     table: list[Row] = []
