@@ -20,7 +20,7 @@ from eventcore.cli.survey import (
     projection_standings,
     shortened,
 )
-from eventcore.errors import SystemFault, WrongUse
+from eventcore.errors import CallerError, SystemFault
 from eventcore.log.port import Log
 
 NOBODY = "nobody"
@@ -74,7 +74,7 @@ def _projections(call: Call, log: Log) -> list[ProjectionStanding]:
     try:
         with call.opened_views() as views:
             return projection_standings(log, call.wiring, views)
-    except (WrongUse, SystemFault) as missing:  # what the log tells is shown all the same
+    except (CallerError, SystemFault) as missing:  # what the log tells is shown all the same
         return [ProjectionStanding(name, problem=str(missing)) for name in call.wiring.projections]
 
 

@@ -25,6 +25,7 @@ from eventcore.log.kafka.client import (
     ConfigEntry,
     ConfigResource,
     GroupPositions,
+    KafkaError,
     KafkaException,
     NewTopic,
     OffsetSpec,
@@ -40,6 +41,10 @@ from eventcore.topics import Topics
 
 T = TypeVar("T")
 AGAIN_S = 0.05  # between two tries of a question
+# While a partition's leader is dead and no other is elected, the library answers a question for its end, after the whole
+# timeout and without an error, with this offset; and it keeps a core busy meanwhile. So it is asked for a short time.
+UNANSWERED = -1001
+ENDS_S = 2.0
 KNOWN_S = 0.2  # how long a caller who must not wait waits for the list of topics
 AGAIN_KNOWN_S = 5.0
 UNSTABLE_S = 2.0  # how long a saved position may be undecided before the one before it is answered
@@ -177,13 +182,16 @@ class Cluster:
         wanted = list(partitions)
         self.check(topic, wanted)
         name = self._settings.name(topic)
-        answers = self._ask(
-            f"asking for the ends of {topic}",
-            lambda: self._admin.list_offsets(
-                {TopicPartition(name, p): spec for p in wanted}, isolation_level=isolation, request_timeout=ANSWER_S
-            ),
-        )
-        return {at.partition: found.offset for at, found in answers.items()}
+
+        def ask() -> dict[int, int]:
+            asked = {TopicPartition(name, p): spec for p in wanted}
+            futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=ENDS_S)
+            offsets = {at.partition: future.result(ANSWER_S).offset for at, future in futures.items()}
+            if UNANSWERED in offsets.values():
+                raise KafkaException(KafkaError(Code.LEADER_NOT_AVAILABLE))
+            return offsets
+
+        return self._repeat(f"asking for the ends of {topic}", ask)
 
     def _look(self) -> Mapping[str, int]:
         """Learn which topics exist. Asked for all of them, since asking for one by name may create it."""

@@ -9,9 +9,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from eventcore.errors import InvalidValue
+from eventcore.errors import InvalidValue, LogUnavailable
 from eventcore.log.address import open_log
-from eventcore.log.port import COMMANDS_KEPT_MS, TopicPlan
+from eventcore.log.port import COMMANDS_KEPT_MS, Record, TopicPlan
 from tests import servers
 
 PLANS = [
@@ -63,3 +63,16 @@ def test_more_replicas_than_brokers_are_refused_by_name(kafka: str, kafka_prefix
             log.provision(PLANS)
         with pytest.raises(InvalidValue, match="replication"):
             log.provision(PLANS[:1])
+
+
+@pytest.mark.server
+def test_no_end_is_told_while_a_partition_has_no_leader(careless: servers.KafkaCluster) -> None:
+    with contextlib.closing(open_log(f"kafka://{careless.bootstrap}?prefix=led-", replication=1)) as log:
+        log.provision(PLANS[1:2])
+        log.append("bank.account.events", 0, [Record(b"a", b"event")])
+        leader = careless.leader_of("led-bank.account.events", 0)
+        leader.kill()
+        with pytest.raises(LogUnavailable, match="Leader not available|does not answer"):
+            log.stable_end("bank.account.events", 0)
+        leader.start()
+        assert log.stable_end("bank.account.events", 0) == 1
