@@ -14,6 +14,20 @@ from eventcore.log.port import Follower, Log, Recorded, Standing
 BATCH_TURNS_MAX = 1_000
 BATCH_BYTES_MAX = 4_000_000  # of commands in one transaction; what is written for them is about twice as much
 
+BATCH_DECIDE_S = 1.0  # how long the turns of one batch may take; far below the age at which a broker aborts them
+BATCH_TURNS_FIRST = 128  # of a lane that does not know yet how long its turns take
+
+
+class Pace:
+    """How many turns fit into a batch, as the turns before took: a slow `decide` makes batches small, not late."""
+
+    def __init__(self) -> None:
+        self.most = min(BATCH_TURNS_FIRST, BATCH_TURNS_MAX)
+
+    def note(self, turns: int, seconds: float) -> None:
+        """So many turns took so long."""
+        self.most = max(1, min(BATCH_TURNS_MAX, int(BATCH_DECIDE_S * turns / max(seconds, 1e-9))))
+
 
 class Intake:
     """Reads one partition of commands from `position` on. Belongs to one thread."""
