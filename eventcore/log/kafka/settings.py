@@ -86,6 +86,9 @@ class KafkaSettings(msgspec.Struct, frozen=True):
         tuned = {
             "fetch.wait.max.ms": EOF_WAIT_MS,
             "fetch.queue.backoff.ms": 5,  # 1,000, the default, stops fetching for a second once the queue was full
+            # What a flood may fill in each reader, beside what a lane has taken: the rest waits in the topic.
+            "queued.min.messages": 20_000,
+            "queued.max.messages.kbytes": 16_384,
         }
         held = {"enable.partition.eof": True}  # tells that nothing but gaps is left
         return self._client("consumer", lines, tuned, self._positions(group) | held)
