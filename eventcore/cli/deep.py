@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from eventcore.app.audit import states_at
 from eventcore.app.wiring import Machine
 from eventcore.avro.outcome import OutcomeRecord, read_outcome
-from eventcore.cli.stopped import Stopped, take_stop
+from eventcore.cli.stopped import Stopped, Stops
 from eventcore.cli.survey import MachineStanding
-from eventcore.cli.values import key_text
 from eventcore.cut import Cut, Position
 from eventcore.errors import DataError
+from eventcore.lane.backlog import BACKLOG_FULL, DISCARDED
 from eventcore.lane.journal import QUARANTINED, RAISED
 from eventcore.lane.restore import Progress, read_to
 from eventcore.log.port import Log
 
+BEHIND = frozenset({RAISED, QUARANTINED, BACKLOG_FULL, DISCARDED})  # parked for a quarantine, not set aside
 SHOWN_MAX = 20  # of the records and sagas that are listed one by one; the counts tell of the others
 
 
@@ -46,7 +47,7 @@ class Depths:
 
 def depths(log: Log, machine: Machine, standing: MachineStanding, progress: Progress) -> Depths:
     """Read one machine's outcomes, and a saga's events, up to where `standing` found them to end."""
-    found = Depths()
+    found, stops = Depths(), Stops()
     topic = machine.topics.outcomes
     for each in standing.partitions:
         start = log.beginning(topic, each.partition)
@@ -58,18 +59,17 @@ def depths(log: Log, machine: Machine, standing: MachineStanding, progress: Prog
                     found.foreign += 1
                 else:
                     at = str(Position(machine.topics.commands, each.partition, outcome.cause))
-                    _take(found, outcome, key_text(record.key) or "", at)
+                    stops.take(record.key or b"", outcome, at)
+                    _take(found, outcome, at)
+    found.stopped = stops.found()
     if machine.saga is not None and standing.partitions:
         _count_sagas(log, machine, standing, found, progress)
     return found
 
 
-def _take(found: Depths, outcome: OutcomeRecord, id_: str, at: str) -> None:
+def _take(found: Depths, outcome: OutcomeRecord, at: str) -> None:
     details = outcome.details
-    if details.repeated:
-        return
-    take_stop(found.stopped, outcome, id_, at)
-    if details.kind != "parked" or details.reason in {RAISED, QUARANTINED}:
+    if details.repeated or details.kind != "parked" or details.reason in BEHIND:
         return
     found.set_aside_count += 1
     if len(found.set_aside) < SHOWN_MAX:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eventcore.cli import cuts, db, logs, sagas, schemas, topics
+from eventcore.cli import cuts, db, logs, quarantine, sagas, schemas, topics
 from eventcore.cli.ask import ask
 from eventcore.cli.call import Call
 from eventcore.cli.config import config, version
@@ -100,6 +100,7 @@ program.add_typer(logs.verbs, name="log")
 program.add_typer(cuts.verbs, name="cut")
 program.command("audit")(cuts.audit)
 program.add_typer(sagas.verbs, name="saga")
+program.add_typer(quarantine.verbs, name="quarantine")
 program.add_typer(schemas.verbs, name="schema")
 program.add_typer(topics.verbs, name="topics")
 program.add_typer(db.verbs, name="db")

@@ -46,26 +46,42 @@ def send(
     call = call_of(context)
     machine = call.wiring.machine(to)
     message = message_of(machine, instance, type_, fields)
+    outcome, cut, progress = deliver(
+        call, machine, message, id_=id_, expected_version=expect_version, timeout_s=timeout
+    )
+    return answer(call, message, outcome, cut, progress)
+
+
+def deliver(
+    call: Call,
+    machine: Machine,
+    message: Message[Any],
+    *,
+    id_: str | None = None,
+    expected_version: int | None = None,
+    timeout_s: float = OUTCOME_S,
+) -> tuple[Outcome, Cut, Progress[Any] | None]:
+    """Have a message decided, by the worker that runs or here; its outcome, a cut that holds what followed, its saga."""
     if call.embedded:
         with call.opened_app(new=True) as app:
             if app is not None:
-                outcome = app.send(message, id=id_, expected_version=expect_version)
+                outcome = app.send(message, id=id_, expected_version=expected_version)
                 app.run_until_idle()
                 if machine.saga is None:
-                    return answer(call, message, outcome, outcome.cut, None)
-                return answer(call, message, outcome, outcome.cut | app.cut(), app.saga(machine.saga, instance))
+                    return outcome, outcome.cut, None
+                return outcome, outcome.cut | app.cut(), app.saga(machine.saga, message.id)
     log = call.open_log()
     try:
         client = Client(call.app, log)
         try:
-            outcome = client.send(message, id=id_, expected_version=expect_version, timeout_s=timeout)
+            outcome = client.send(message, id=id_, expected_version=expected_version, timeout_s=timeout_s)
         except UnknownName as missing:
             raise WrongUse(f"{missing}. A worker makes the app's topics when it starts: `eventcore run`") from missing
         finally:
             client.close()
     finally:
         log.close()
-    return answer(call, message, outcome, outcome.cut, None)
+    return outcome, outcome.cut, None
 
 
 def message_of(machine: Machine, instance: str, type_: str, fields: str) -> Message[Any]:

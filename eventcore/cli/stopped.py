@@ -1,30 +1,98 @@
-"""Which instances are quarantined, as their lanes' outcomes tell.
+"""Which instances are quarantined and what waits behind each, as their lanes' outcomes tell.
 
-An instance that was stopped because somebody else wrote to its topic shows once a command for it was parked.
+The outcomes are read as a lane reads them when it restores. An instance that was stopped for its events alone (they do
+not fold, another program wrote among them) shows once a command waits behind it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from eventcore.avro.outcome import OutcomeRecord
-from eventcore.lane.journal import QUARANTINED, RAISED
+from eventcore.app.wiring import Machine
+from eventcore.avro.outcome import OutcomeRecord, read_outcome
+from eventcore.cli.values import key_text, stamp_text
+from eventcore.cut import Position
+from eventcore.errors import DataError
+from eventcore.lane.backlog import Waiting
+from eventcore.lane.memory import LaneMemory
+from eventcore.lane.quarantine import recall
+from eventcore.lane.restore import Progress, read_to
+from eventcore.log.port import Log
 
 
 @dataclass
 class Stopped:
-    """A quarantined instance: why, where it began, and how many of its commands are parked."""
+    """A quarantined instance: why, where and when it began, and how many of its commands wait.
+
+    `version` is the instance's when the last command was parked; `detail` is a traceback, where its turn raised.
+    """
 
     id: str
     why: str
     at: str
+    since: str
+    version: int = 0
     parked: int = 0
+    detail: str | None = None
 
 
-def take_stop(stopped: dict[str, Stopped], outcome: OutcomeRecord, id_: str, at: str) -> None:
-    """Note what one outcome tells of its instance, which the command at `at` concerned."""
-    details = outcome.details
-    if details.kind == "violated" and details.detail == QUARANTINED:
-        stopped.setdefault(id_, Stopped(id_, f"violated {details.reason}", at))
-    elif details.kind == "parked" and details.reason in {RAISED, QUARANTINED}:
-        stopped.setdefault(id_, Stopped(id_, details.message or details.reason or "", at)).parked += 1
+@dataclass
+class Kept:
+    """A waiting command, and where and when it was sent."""
+
+    waiting: Waiting
+    at: str
+    time: str
+
+
+@dataclass
+class Stops:
+    """The quarantined instances of one machine, learnt from its outcomes one by one, each partition in its order."""
+
+    _memory: LaneMemory = field(default_factory=LaneMemory)
+    _stopped: dict[bytes, Stopped] = field(default_factory=dict[bytes, Stopped])
+    _sent: dict[bytes, tuple[str, str]] = field(default_factory=dict[bytes, tuple[str, str]])
+
+    def take(self, key: bytes, outcome: OutcomeRecord, at: str) -> None:
+        """Note what one outcome tells of its instance, which the command at `at` concerned."""
+        if outcome.details.repeated:
+            return
+        memory, time = self._memory, stamp_text(outcome.stamp)
+        recall(memory, key, outcome)
+        if key not in memory.quarantined:
+            self._stopped.pop(key, None)
+        else:
+            stopped = self._stopped.setdefault(key, Stopped(key_text(key) or "", "", at, time))
+            stopped.why, stopped.version = memory.quarantined[key], outcome.version
+            if outcome.details.kind == "parked" and outcome.details.detail is not None:
+                stopped.detail = outcome.details.detail
+        if memory.waiting.get(outcome.command_id) is None:
+            self._sent.pop(outcome.command_id, None)
+        else:
+            self._sent.setdefault(outcome.command_id, (at, time))
+
+    def found(self) -> dict[str, Stopped]:
+        """Those that are quarantined now, by id."""
+        for key, stopped in self._stopped.items():
+            stopped.parked = len(self._memory.waiting.of(key))
+        return {stopped.id: stopped for stopped in self._stopped.values()}
+
+    def behind(self, key: bytes) -> list[Kept]:
+        """What waits behind an instance, first come first."""
+        return [Kept(waiting, *self._sent[waiting.command_id]) for waiting in self._memory.waiting.of(key)]
+
+
+def stops_in(log: Log, machine: Machine, progress: Progress, partitions: range | None = None) -> Stops:
+    """Read the outcomes of a machine, or of some of its partitions, for what has stopped."""
+    stops, topic = Stops(), machine.topics.outcomes
+    for partition in range(log.partitions(topic)) if partitions is None else partitions:
+        start, end = log.beginning(topic, partition), log.stable_end(topic, partition)
+        for records in read_to(log, topic, partition, end, progress, start=start):
+            for record in records:
+                try:
+                    outcome = read_outcome(record.value)
+                except DataError:
+                    continue  # no lane wrote it, so it stops nothing; `status --deep` counts it
+                at = Position(machine.topics.commands, partition, outcome.cause)
+                stops.take(record.key or b"", outcome, str(at))
+    return stops
