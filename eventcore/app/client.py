@@ -1,39 +1,35 @@
 """A client: sends commands through their topic and waits for outcomes, wherever the lanes run.
 
-It follows the outcomes of a partition from the high watermark taken before the command was written, so no outcome is
-missed, and no consumer group is needed.
+Its commands bear an address at which it listens (`listening`), from before they are sent: so no outcome is missed, and no
+consumer group is needed. A reply is told once and kept by nobody; half-way through its patience a client that has heard
+nothing asks once more, with the same id, and is answered from the log.
 """
 
 from __future__ import annotations
 
-import threading
+import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
+from eventcore import telemetry
 from eventcore.aggregate import Message
 from eventcore.app.app import App
-from eventcore.app.awaited import Awaited
+from eventcore.app.awaited import Awaited, Heard
+from eventcore.app.listening import Listening, Place
 from eventcore.app.outcome import Outcome, command_record, outcome_of
-from eventcore.app.wiring import Machine
-from eventcore.cut import Cut
-from eventcore.errors import LogUnavailable, OutcomeUnknown
+from eventcore.errors import OutcomeUnknown, SystemFault
 from eventcore.lane.runner import wall_clock_ms
 from eventcore.log.port import Log, Record
 from eventcore.topics import partition_of
 
+logger = logging.getLogger("eventcore.client")
+
 OUTCOME_S = 30.0  # a client's patience by default: a broker's restart and a lane's takeover fit in
 IN_FLIGHT_MAX = 5_000  # commands sent and not answered: bounds the client's memory and a retry's size
-
-
-class _Place(NamedTuple):
-    """Where a command is decided: the machine and the partition."""
-
-    machine: Machine
-    partition: int
 
 
 class Client:
@@ -42,8 +38,7 @@ class Client:
     def __init__(self, app: App, log: Log) -> None:
         self._wiring = app.wiring
         self._log = log
-        self._lock = threading.Lock()
-        self._awaited: dict[tuple[str, int], Awaited] = {}
+        self._listening = Listening(app.wiring, log)
 
     def send(
         self,
@@ -59,21 +54,46 @@ class Client:
         With the same `id` it may be sent again: it is decided once. Raises InvalidValue before anything is sent,
         OutcomeUnknown where no outcome is seen within `timeout_s` (ask again with the same id), LogUnavailable.
         """
+        with telemetry.sending(self._wiring.machine(message.to).topics.commands, self._log) as span:
+            place, record = self.addressed(
+                message, id=id, expected_version=expected_version, expires_after=expires_after, trace=span.traceparent
+            )
+            span.sent(record, place.partition)
+            began = time.monotonic()
+            awaited = self._listening.at(place)
+            awaited.expect([id_of(record)])
+            try:
+                self._append(place, [record])
+                heard = self._take(awaited, place, record, began, timeout_s)
+            except BaseException:
+                awaited.give_up([id_of(record)])
+                raise
+            outcome = outcome_of(heard.outcome, self._listening.cut(place, heard))
+            span.answered(outcome.kind)
+            return outcome
+
+    def addressed(
+        self,
+        message: Message[Any],
+        *,
+        id: UUID | str | None = None,  # noqa: A002 - the field's word
+        expected_version: int | None = None,
+        expires_after: timedelta | None = None,
+        trace: str | None = None,
+    ) -> tuple[Place, Record]:
+        """The record that carries a message, with this client's address on it, and where it is to be decided."""
         machine = self._wiring.machine(message.to)
         record = command_record(
-            machine, message, wall_clock_ms(), id=id, expected_version=expected_version, expires_after=expires_after
+            machine,
+            message,
+            wall_clock_ms(),
+            id=id,
+            expected_version=expected_version,
+            expires_after=expires_after,
+            reply=self._listening.reply,
+            trace=trace,
         )
-        place = self._place_of(machine, record)
-        deadline = time.monotonic() + timeout_s
-        awaited = self._awaited_at(place)
-        awaited.expect([_id_of(record)])
-        try:
-            self._log.append(machine.topics.commands, place.partition, [record])
-            taken = awaited.take(_id_of(record), deadline)
-        except BaseException:
-            awaited.give_up([_id_of(record)])
-            raise
-        return outcome_of(taken, self._cut(place, awaited))
+        return Place(machine, partition_of(record.key, self._log.partitions(machine.topics.commands))), record
 
     def send_all(
         self, messages: Iterable[tuple[Message[Any], UUID | str | None]], *, timeout_s: float = OUTCOME_S
@@ -84,64 +104,60 @@ class Client:
         """
         remaining = iter(messages)
         while batch := list(islice(remaining, IN_FLIGHT_MAX)):
-            sent: list[tuple[_Place, Record]] = []
-            for message, id in batch:  # noqa: A001 - the field's word
-                machine = self._wiring.machine(message.to)
-                record = command_record(machine, message, wall_clock_ms(), id=id)
-                sent.append((self._place_of(machine, record), record))
+            sent = [self.addressed(message, id=id) for message, id in batch]  # noqa: A001 - the field's word
             yield from self._send_together(sent, timeout_s)
 
-    def _send_together(self, sent: list[tuple[_Place, Record]], timeout_s: float) -> Iterator[Outcome]:
-        groups: dict[_Place, list[Record]] = {}
+    def _send_together(self, sent: list[tuple[Place, Record]], timeout_s: float) -> Iterator[Outcome]:
+        groups: dict[Place, list[Record]] = {}
         for place, record in sent:
             groups.setdefault(place, []).append(record)
-        awaited: dict[_Place, Awaited] = {}
+        awaited: dict[Place, Awaited] = {}
         taken = 0
         try:
             for place, records in groups.items():
-                at = self._awaited_at(place)
-                at.expect(_id_of(record) for record in records)
+                at = self._listening.at(place)
+                at.expect(id_of(record) for record in records)
                 awaited[place] = at
             for place, records in groups.items():
-                self._log.append(place.machine.topics.commands, place.partition, records)
-            deadline = time.monotonic() + timeout_s
+                self._append(place, records)
+            began = time.monotonic()
             for place, record in sent:
-                outcome = awaited[place].take(_id_of(record), deadline)
+                heard = self._take(awaited[place], place, record, began, timeout_s)
                 taken += 1
-                yield outcome_of(outcome, self._cut(place, awaited[place]))
+                yield outcome_of(heard.outcome, self._listening.cut(place, heard))
         finally:  # whoever stops in the middle leaves nothing that is waited for
             for place, record in sent[taken:]:
                 if place in awaited:
-                    awaited[place].give_up([_id_of(record)])
+                    awaited[place].give_up([id_of(record)])
 
-    def _place_of(self, machine: Machine, record: Record) -> _Place:
-        return _Place(machine, partition_of(record.key, self._log.partitions(machine.topics.commands)))
+    def _take(self, awaited: Awaited, place: Place, record: Record, began: float, timeout_s: float) -> Heard:
+        """Wait for an outcome; half-way through, where replies may be lost, send the same command once more."""
+        command_id = id_of(record)
+        if (heard := awaited.next(command_id)) is not None:
+            return heard
+        if awaited.lossy and (half := began + timeout_s / 2) > time.monotonic():
+            try:
+                return awaited.take(command_id, half)
+            except OutcomeUnknown:
+                if awaited.broken is None:
+                    self._ask_again(place, record)
+        return awaited.take(command_id, began + timeout_s)
 
-    def _awaited_at(self, place: _Place) -> Awaited:
-        topics, partition = place.machine.topics, place.partition
-        with self._lock:
-            if (awaited := self._awaited.get((topics.outcomes, partition))) is None:
-                awaited = Awaited(self._log, topics.outcomes, topics.events, partition)
-                self._awaited[topics.outcomes, partition] = awaited
-            return awaited
-
-    def _cut(self, place: _Place, awaited: Awaited) -> Cut:
-        """A cut that holds the events of an outcome just seen: the end of the events that were written with it."""
+    def _ask_again(self, place: Place, record: Record) -> None:
         try:
-            return Cut({(place.machine.topics.events, place.partition): awaited.end_of_events()})
-        except LogUnavailable as away:
-            raise OutcomeUnknown(
-                f"the command was decided, and then the log went away: ask again with the same id. {away}"
-            ) from away
+            self._append(place, [record])
+        except SystemFault as away:  # the first is sent all the same, and may yet be answered
+            logger.info("a command could not be asked for again: %s", away)
+
+    def _append(self, place: Place, records: Sequence[Record]) -> None:
+        self._log.append(place.machine.topics.commands, place.partition, records)
 
     def close(self) -> None:
-        """Stop following; the log stays open, it was given."""
-        with self._lock:
-            for awaited in self._awaited.values():
-                awaited.close()
-            self._awaited.clear()
+        """Stop listening; the log stays open, it was given."""
+        self._listening.close()
 
 
-def _id_of(record: Record) -> bytes:
+def id_of(record: Record) -> bytes:
+    """The id of a command, in its record."""
     assert record.envelope is not None, "commands have envelopes"
     return record.envelope[10:26]

@@ -87,6 +87,8 @@ def command_record(
     id: UUID | str | None = None,  # noqa: A002 - the field's word
     expected_version: int | None = None,
     expires_after: timedelta | None = None,
+    reply: str | None = None,
+    trace: str | None = None,
 ) -> Record:
     """The record that carries a message, or an operator's order, to its lane. Raises InvalidValue where it is too large."""
     command = message.command
@@ -96,7 +98,7 @@ def command_record(
             type(message.command).__name__, f"{len(value)} bytes; a command may have {COMMAND_BYTES_MAX}"
         )
     options = NOTHING
-    if not (expected_version is expires_after is reply is trace is None):
+    if any(given is not None for given in (expected_version, expires_after, reply, trace)):
         expires = None if expires_after is None else now_ms + expires_after // timedelta(milliseconds=1)
         options = Options(expected_version=expected_version, expires=expires, reply=reply, trace=trace)
     return Record(key_of(message.id), value, command_envelope(command_id_of(id, message), options), now_ms)

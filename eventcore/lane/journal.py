@@ -33,7 +33,8 @@ RAISED, QUARANTINED = "raised", "instance_quarantined"
 class Batch:
     """What one transaction must write, the position after the last consumed command, and what to answer after it.
 
-    `replies` names, for each outcome that somebody waits for, the address and the outcome's index. `others` are the
+    `replies` names, for each outcome that somebody waits for, the address and the outcome's index; `traces`, in
+    the same way, where a trace goes on. `others` are the
     indices of outcomes that answer no record of this batch: of commands that waited, decided now.
     """
 
@@ -42,6 +43,7 @@ class Batch:
     outcomes: list[Record] = field(default_factory=list[Record])
     snapshots: list[Record] = field(default_factory=list[Record])
     replies: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    traces: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     others: set[int] = field(default_factory=set[int])
 
 
@@ -129,6 +131,8 @@ class Journal:
         batch.outcomes.append(Record(key, fixed + write_details(details), None, case.stamp >> COUNTER_BITS))
         if options.reply is not None:
             batch.replies.append((options.reply, len(batch.outcomes) - 1))
+        if options.trace is not None:
+            batch.traces.append((options.trace, len(batch.outcomes) - 1))
         if not repeated:
             memory.remember(case.command_id, options.step, decided)
         return decided

@@ -20,6 +20,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from eventcore import telemetry
 from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.outcome import OutcomeRecord, command_id_in, event_count_in, read_outcome
@@ -103,6 +104,7 @@ class LaneRunner:
         self._replies: Replies | None = None
         self._under_way: list[Batch] = []  # what the commit under way has written
         self._committing_since = 0.0
+        self._since_ns = 0  # when the first turn of the commit under way was taken
         self.measures = Measures()
         self._position = 0
 
@@ -227,8 +229,9 @@ class LaneRunner:
         received = [
             Recorded(first + i, c.key, c.value, c.envelope, c.time_ms, c.headers) for i, c in enumerate(commands)
         ]
+        since_ns = time.time_ns()
         batch = self._write(lane, received)
-        self._begin_commit([batch], self._standing())
+        self._begin_commit([batch], self._standing(), since_ns)
         intake.skip_to(batch.consumed)
         self._position = batch.consumed
         return _answers(self._settle())
@@ -259,6 +262,7 @@ class LaneRunner:
             self._settle()
             return 0
         standing = intake.standing
+        since_ns = time.time_ns()
         batches = [self._write(lane, records)]
         count, began = len(records), time.monotonic()
         while (
@@ -273,7 +277,7 @@ class LaneRunner:
                 batches.append(self._write(lane, more))
                 count, size = count + len(more), size + more_size
         self._settle()
-        self._begin_commit(batches, standing)
+        self._begin_commit(batches, standing, since_ns)
         self._position = intake.position
         return count
 
@@ -288,7 +292,8 @@ class LaneRunner:
             writer.append(self.topics.snapshots, batch.snapshots)
         return batch
 
-    def _begin_commit(self, batches: list[Batch], standing: Standing | None) -> None:
+    def _begin_commit(self, batches: list[Batch], standing: Standing | None, since_ns: int) -> None:
+        self._since_ns = since_ns
         self._committing_since = time.monotonic()
         self._owned().begin_commit(batches[-1].consumed, standing)
         self._under_way = batches
@@ -317,6 +322,10 @@ class LaneRunner:
         for batch, offsets in committed:
             self._replies.post(batch, offsets)
         self.measures.committed([batch for batch, _ in committed], time.monotonic() - self._committing_since)
+        traced = [(trace, batch.outcomes[index].value or b"") for batch, _ in committed for trace, index in batch.traces]
+        count, ended_ns = sum(len(batch.outcomes) for batch, _ in committed), time.time_ns()
+        commands = self.topics.commands
+        telemetry.decided(commands, self.partition, self._log, count, traced, self._since_ns, ended_ns)
 
     def _forget(self, fault: BaseException) -> None:
         """Drop a memory that may be ahead of the log, and what is open in the log."""

@@ -46,6 +46,8 @@ def settings_of(plan: TopicPlan, replication: int | None) -> dict[str, str]:
         "max.message.bytes": str(BATCH_BYTES_MAX),
         "unclean.leader.election.enable": "false",
     }
+    if plan.kept_bytes is not None:
+        settings["segment.bytes"] = str(plan.kept_bytes // 8)  # only whole segments are deleted
     return settings if replication is None else settings | in_sync(replication)
 
 

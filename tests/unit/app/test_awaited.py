@@ -9,6 +9,7 @@ import pytest
 
 from eventcore.app import awaited as awaiting
 from eventcore.app.awaited import Awaited
+from eventcore.app.listening import outcomes_in
 from eventcore.avro.outcome import Details, OutcomeRecord, write_outcome
 from eventcore.errors import LogUnavailable, OutcomeUnknown
 from eventcore.log.memory import MemoryLog
@@ -26,12 +27,12 @@ def decide(log: MemoryLog, name: str, version: int = 1) -> None:
 
 def awaited_on(log: MemoryLog) -> Awaited:
     """Somebody who waits on the log."""
-    return Awaited(log, TOPICS.outcomes, TOPICS.events, 0)
+    return Awaited(log, TOPICS.outcomes, 0, outcomes_in, lossy=False)
 
 
 def take(awaited: Awaited, name: str, within_s: float = 10.0) -> int:
     """The version that the next outcome of this command tells."""
-    return awaited.take(id_of(name), time.monotonic() + within_s).version
+    return awaited.take(id_of(name), time.monotonic() + within_s).outcome.version
 
 
 def left(awaited: Awaited) -> tuple[int, int]:
@@ -106,17 +107,6 @@ def test_who_has_not_waited_for_long_begins_at_the_end(monkeypatch: pytest.Monke
     decide(log, "b")
     decide(log, "a")
     assert [take(awaited, "a"), take(awaited, "b")] == [1, 1]
-
-
-def test_the_end_of_events_is_asked_for_once_a_batch_of_outcomes() -> None:
-    log = memory_log()
-    awaited = awaited_on(log)
-    for round_ in range(1, 4):
-        awaited.expect([id_of("a")])
-        log.append(TOPICS.events, 0, [Record(b"k", b"", None, 1_000)])
-        decide(log, "a")
-        take(awaited, "a")
-        assert awaited.end_of_events() == awaited.end_of_events() == round_
 
 
 def test_a_log_that_goes_away_while_somebody_waits_is_an_unknown_outcome_and_says_why(
