@@ -34,6 +34,10 @@ class Pending(Generic[T]):
         """Whether it has returned or raised."""
         return self._done.is_set()
 
+    def done_within(self, bound_s: float) -> bool:
+        """Whether it has returned or raised, waiting up to `bound_s` for it."""
+        return self._done.wait(bound_s)
+
     def wait(self, bound_s: float) -> T:
         """Return what the call returns, or raise what it raises. Raises CallHangs when `bound_s` have passed."""
         if not self._done.wait(bound_s):

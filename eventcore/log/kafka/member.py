@@ -6,7 +6,9 @@ through followers of their own (K1). Its standing - the group, its member id and
 with the consumed position, and the coordinator refuses it once the partition was taken away.
 
 M1  A standing is taken *before* the poll whose records are committed. Taken at the commit it let a former owner commit,
-    with either group protocol.
+    with either group protocol. So an older one is as good, and it is the polling thread that takes it, each SLICE_S and
+    with each assignment: the library lets one thread at a time use a consumer, and who asked while another polled in a
+    loop was seen to wait for minutes.
 M2  A consumer that was thrown out says that it is nobody, and the coordinator lets nobody commit anything: such a
     standing means "no group" to it. So a standing of nobody is refused here, before it is sent.
 M3  A partition is given back when `revoked` has returned, not before: the next owner is told after that.
@@ -58,6 +60,7 @@ class KafkaMember:
         self._share = share
         self._given: set[int] = set()
         self._raised: BaseException | None = None
+        self._standing = NOBODY
         self._away = Away()
         self._polling = threading.Lock()
         self._closed = False
@@ -83,13 +86,7 @@ class KafkaMember:
 
     def standing(self) -> KafkaStanding:
         """What this member is entitled to now; of one that left or was thrown out, a standing that is refused (M2)."""
-        if self._closed:
-            return NOBODY
-        try:
-            metadata = self._consumer.consumer_group_metadata()
-        except RuntimeError:  # closed by another thread meanwhile
-            return NOBODY
-        return KafkaStanding(metadata) if _generation(metadata) > 0 else NOBODY
+        return self._standing
 
     def close(self) -> None:
         """Leave the group: what was given is revoked first. Takes LEAVE_S at most, and what `revoked` takes."""
@@ -100,6 +97,7 @@ class KafkaMember:
                 self._leave()
             finally:
                 self._closed = True
+                self._standing = NOBODY
                 calls = BoundedCalls(f"eventcore leaving {self._name}")
                 try:
                     calls.run(self._consumer.close, LEAVE_S)
@@ -123,9 +121,14 @@ class KafkaMember:
         except (KafkaException, SystemError) as raised:
             self._raise_what_the_share_raised()
             raise self._fault(error_of(raised), raised) from raised
+        self._stand(self._consumer)
         self._raise_what_the_share_raised()
         if message is not None and (error := message.error()) is not None and self._ends(error):
             raise self._fault(error, KafkaException(error))
+
+    def _stand(self, consumer: Any) -> None:
+        metadata = consumer.consumer_group_metadata()
+        self._standing = KafkaStanding(metadata) if _generation(metadata) > 0 else NOBODY
 
     def _ends(self, error: KafkaError) -> bool:
         return error.fatal() or error.code() in NOT_ALLOWED or error.code() == Code.UNKNOWN_TOPIC
@@ -144,6 +147,7 @@ class KafkaMember:
         at = [TopicPartition(self._topic, one.partition, 0) for one in partitions]
         consumer.incremental_assign(at)
         consumer.pause(at)
+        self._stand(consumer)
         self._given |= (new := {one.partition for one in partitions})
         self._tell(self._share.assigned, sorted(new))
 

@@ -25,29 +25,21 @@ SLICE_S = 0.001  # another thread's poll may have served our receipts meanwhile
 OnDelivery = Callable[[Any, Any], None]
 
 
-def hand_over(
-    producer: Any, topic: str, partition: int, records: Sequence[Record], ends: OnDelivery, inner: OnDelivery | None
-) -> None:
-    """Give records to the library, which keeps them until a broker has them. Raises what the library raises.
-
-    The first and the last record's receipt goes to `ends`, those between go to `inner`: a receipt costs 0.3 µs.
-    """
-    produce, last = producer.produce, len(records) - 1
-    for index, record in enumerate(records):
+def hand_over(producer: Any, topic: str, partition: int, records: Sequence[Record], receipt: OnDelivery) -> None:
+    """Give records to the library, which keeps them until a broker has them. Raises what the library raises."""
+    produce = producer.produce
+    for record in records:
         envelope = record.envelope
         headers = None if envelope is None else [(ENVELOPE_HEADER, envelope)]
         if record.headers:
             headers = [*(headers or ()), *record.headers]
-        receipt = inner if 0 < index < last else ends
         try:
             produce(topic, record.value, record.key, partition, receipt, None, record.time_ms, headers)
         except BufferError:
             _offer_again(producer, topic, record, partition, receipt, headers)
 
 
-def _offer_again(
-    producer: Any, topic: str, record: Record, partition: int, receipt: OnDelivery | None, headers: Any
-) -> None:
+def _offer_again(producer: Any, topic: str, record: Record, partition: int, receipt: OnDelivery, headers: Any) -> None:
     """Serve receipts while the library's queue is full, and offer the record again: ANSWER_S at most."""
     deadline = time.monotonic() + ANSWER_S
     while True:
@@ -83,7 +75,7 @@ class Appender:
         self._raise_if_away(producer, doing)
         try:
             name = self._settings.name(topic)
-            hand_over(producer, name, partition, records, receipts.take, receipts.take)
+            hand_over(producer, name, partition, records, receipts.take)
             deadline = time.monotonic() + ANSWER_S
             while receipts.count < len(records) and time.monotonic() < deadline:
                 producer.poll(SLICE_S)

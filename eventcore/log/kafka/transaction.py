@@ -24,24 +24,25 @@ class Slot:
         self.producer: Any = Producer(settings.transactional(transactional_id, self.lines))
 
 
-class Span:
-    """What one append put into a topic: receipts of its first and last record."""
+class Offsets:
+    """Where a topic's records of one transaction stand, in the order of their handing over."""
 
-    __slots__ = ("count", "first", "last", "topic")
+    __slots__ = ("found",)
 
-    def __init__(self, topic: str, count: int) -> None:
-        self.topic = topic
-        self.count = count
-        self.first = -1
-        self.last = -1
+    def __init__(self) -> None:
+        self.found: list[int] = []
 
     def take(self, error: Any, message: Any) -> None:
         """Take one receipt; a record that failed makes the commit fail, so that is noticed there."""
         if error is None:
-            offset = message.offset()
-            if self.first < 0:
-                self.first = offset
-            self.last = offset
+            self.found.append(message.offset())
+
+    def in_order(self) -> Sequence[int]:
+        """The offsets, as a range where nothing stands between."""
+        found = self.found
+        if found and found[-1] - found[0] == len(found) - 1:
+            return range(found[0], found[-1] + 1)
+        return found
 
 
 class Consumed(NamedTuple):
@@ -56,16 +57,18 @@ class Transaction:
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
-        self.spans: list[Span] = []
+        self.topics: dict[str, Offsets] = {}
         self.flushed = threading.Event()  # the broker has every record, or there is no hope of it
         self.stage = At.APPENDING  # written by the thread that decides, read by the one that waits
         self._began = time.monotonic()
 
-    def span(self, topic: str, count: int) -> Span:
-        """Note that `count` records of a topic follow."""
-        span = Span(topic, count)
-        self.spans.append(span)
-        return span
+    def receipts(self, topic: str) -> Offsets:
+        """What takes the receipts of a topic's records."""
+        return self.topics.setdefault(topic, Offsets())
+
+    def offsets(self) -> dict[str, Sequence[int]]:
+        """Where the records stand, by topic, after the commit."""
+        return {topic: offsets.in_order() for topic, offsets in self.topics.items()}
 
     def age_s(self) -> float:
         """How long ago it was begun."""
@@ -98,12 +101,3 @@ def insist(call: Any, at: At, bound_s: float) -> None:
                 raise
         else:
             return
-
-
-def joined(before: Sequence[int], after: range) -> Sequence[int]:
-    """Two ascending runs of offsets as one: a range wherever they meet."""
-    if not before:
-        return after
-    if isinstance(before, range) and before.stop == after.start:
-        return range(before.start, after.stop)
-    return [*before, *after]

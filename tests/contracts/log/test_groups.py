@@ -23,16 +23,19 @@ class Told(Share):
         self.calls: list[tuple[str, list[int]]] = []
 
     def assigned(self, partitions: Collection[int]) -> None:
+        """Note what is ours from now on."""
         self.calls.append(("assigned", sorted(partitions)))
         assert not self.given & set(partitions)
         self.given |= set(partitions)
 
     def revoked(self, partitions: Collection[int]) -> None:
+        """Note what is given back; it was ours."""
         self.calls.append(("revoked", sorted(partitions)))
         assert self.given >= set(partitions)
         self.given -= set(partitions)
 
     def lost(self, partitions: Collection[int]) -> None:
+        """Note what is somebody else's."""
         self.calls.append(("lost", sorted(partitions)))
         self.given -= set(partitions)
 
