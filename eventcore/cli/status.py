@@ -13,6 +13,7 @@ from eventcore.cli.deep import SHOWN_MAX, Depths, depths
 from eventcore.cli.faults import ended
 from eventcore.cli.output import Grid, Shown
 from eventcore.cli.settings import masked
+from eventcore.cli.stopped import Stopped
 from eventcore.cli.survey import (
     MachineStanding,
     ProjectionStanding,
@@ -31,13 +32,16 @@ def status(
     *,
     deep: Annotated[
         bool,
-        typer.Option("--deep", help="Also read every outcome and the sagas: what was set aside, where sagas stand."),
+        typer.Option(
+            "--deep",
+            help="Read every outcome and the sagas too: what is stopped, what was set aside, where sagas stand.",
+        ),
     ] = False,
 ) -> None:
     """Show who runs the lanes, how far lanes and projections are, and what has stopped.
 
     It owns nothing and may run beside workers. A few records at the end of each partition are read, so it is as quick on a
-    long log; with --deep everything is. On Kafka the owner of a lane is the group's member that has its partition: one that
+    long log; with --deep everything is. Stopped instances are looked for where outcomes are few, or with --deep. On Kafka the owner of a lane is the group's member that has its partition: one that
     died is shown until the group has given it up.
     """
     call = call_of(context)
@@ -62,9 +66,15 @@ def _data(machine: MachineStanding, found: Depths | None) -> dict[str, object]:
         **asdict(machine),
         "partitions": [{**asdict(each), "lag": each.lag, "owner": each.owner or None} for each in machine.partitions],
     }
+    data["stopped"] = [asdict(each) for each in machine.stopped.values()]
     if found is not None:
         problem = machine.problem or found.problem
-        data |= {**asdict(found), "stopped": [asdict(each) for each in found.stopped.values()], "problem": problem}
+        data |= {
+            **asdict(found),
+            "stopped": [asdict(each) for each in found.stopped.values()],
+            "problem": problem,
+            "unread": 0,
+        }
     return data
 
 
@@ -90,7 +100,15 @@ def _shown(
     for machine in machines:
         yield from _troubles(machine)
         if machine.name in found:
+            yield from _stopped(machine.name, found[machine.name].stopped)
             yield from _deep_troubles(machine, found[machine.name])
+        else:
+            yield from _stopped(machine.name, machine.stopped)
+            if machine.unread:
+                yield (
+                    f"\n{machine.name}: {machine.unread:,} outcomes were not searched for quarantined instances; "
+                    "`status --deep` and `quarantine list` search them"
+                )
 
 
 def _lane_rows(machine: MachineStanding) -> Iterator[tuple[str, ...]]:
@@ -108,6 +126,15 @@ def _troubles(machine: MachineStanding) -> Iterator[Shown]:
         yield f"\n{machine.name}: commands wait in partitions that nobody runs: {shortened(waiting)}. Is a worker running?"
 
 
+def _stopped(name: str, stopped: Mapping[str, Stopped]) -> Iterator[Shown]:
+    if stopped:
+        yield f"\n{name}: {len(stopped):,} instances are quarantined; their commands are parked"
+        for each in list(stopped.values())[:SHOWN_MAX]:
+            yield f"  {each.id}: {each.parked:,} parked since {each.at}: {each.why}"
+        if len(stopped) > SHOWN_MAX:
+            yield f"  and {len(stopped) - SHOWN_MAX:,} more"
+
+
 def _deep_troubles(machine: MachineStanding, found: Depths) -> Iterator[Shown]:
     if found.problem:
         yield f"\n{machine.name}: {ended(found.problem)}"
@@ -115,12 +142,6 @@ def _deep_troubles(machine: MachineStanding, found: Depths) -> Iterator[Shown]:
         yield f"\n{machine.name}: " + ", ".join(f"{count:,} {name}" for name, count in sorted(found.sagas.items()))
     if found.stuck:
         yield f"  stuck: {_some(found.stuck)}"
-    if found.stopped:
-        yield f"\n{machine.name}: {len(found.stopped):,} instances are quarantined; their commands are parked"
-        for stopped in list(found.stopped.values())[:SHOWN_MAX]:
-            yield f"  {stopped.id}: {stopped.parked:,} parked since {stopped.at}: {stopped.why}"
-        if len(found.stopped) > SHOWN_MAX:
-            yield f"  and {len(found.stopped) - SHOWN_MAX:,} more"
     if found.set_aside_count:
         yield f"\n{machine.name}: {found.set_aside_count:,} records were parked because they are no commands of this app"
         for aside in found.set_aside:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from eventcore import Cut
+from eventcore.cli import survey
 from eventcore.log.port import Record
 from eventcore.log.sqlite import SqliteLog
 from eventcore.topics import partition_of
@@ -158,11 +159,24 @@ def test_status_shows_what_waits_and_what_has_stopped(filled: Program) -> None:
     assert stopped["a"]["why"] == "ZeroDivisionError: the jar is in pieces"
     assert stopped["a"]["parked"] == 2
     assert stopped["b"]["why"] == "violated never_thirteen"
+    assert {each["id"] for each in filled("status", "--json").data["machines"][0]["stopped"]} == {"a", "b"}
     assert (jar["set_aside_count"], jar["set_aside"][0]["reason"]) == (1, "undecodable")
     assert jar["partitions"][home("a")]["lag"] == 2
     text = filled("status", "--deep").out
     assert "jar: 2 instances are quarantined; their commands are parked" in text
     assert "jar: 1 records were parked because they are no commands of this app" in text
+
+
+def test_status_says_where_it_did_not_look_for_what_has_stopped(
+    filled: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled("send", "jar", "a", "Drop")
+    monkeypatch.setattr(survey, "SEARCHED_MOST", 3)
+    jar = filled("status", "--json").data["machines"][0]
+    assert jar["stopped"] == []
+    assert jar["unread"] > 3
+    assert f"jar: {jar['unread']} outcomes were not searched for quarantined instances" in filled("status").out
+    assert "were not searched" not in filled("status", "--deep").out
 
 
 def test_status_without_views_shows_the_log_all_the_same(filled: Program) -> None:
