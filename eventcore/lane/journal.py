@@ -97,6 +97,7 @@ class Journal:
         """Write a decision and, unless it repeats an earlier one, remember it; return it as it was written."""
         memory, record, options = self._memory, case.record, case.options
         memory.outcome_sequence += 1
+        memory.decided.turn(memory.outcome_sequence)
         if not fits(decided.reason, decided.message):
             decided = _cut(decided)
         kind, version, reason, message = decided
@@ -134,7 +135,7 @@ class Journal:
         if options.trace is not None:
             batch.traces.append((options.trace, len(batch.outcomes) - 1))
         if not repeated:
-            memory.remember(case.command_id, options.step, decided)
+            memory.remember(case.command_id, options.source, options.step, decided)
         return decided
 
     def write_fault(self, case: Case, version: int, fault: BaseException, batch: Batch, reason: str) -> Decided:

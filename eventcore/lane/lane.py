@@ -83,7 +83,8 @@ class Lane:
         batch = Batch(records[-1].offset + 1)
         events, outcomes = batch.events, batch.outcomes
         known = self._known
-        instances, decided, quarantined = memory.instances, memory.decided, memory.quarantined
+        instances, window, quarantined = memory.instances, memory.decided, memory.quarantined
+        turns_at = window.ends_before
         aggregate, decode, encode, term = self._aggregate, self._decode, self._encode, self.term
         pack_event, pack_outcome = EVENT_FIXED.pack, OUTCOME_FIXED.pack
         stamp = after(memory.stamp, now_ms) - 1
@@ -98,13 +99,13 @@ class Lane:
                 or (options := known.get(envelope[26:])) is None
                 or envelope[:10] != HEAD
                 or key not in instances
-                or envelope[10:26] in decided
+                or (command_id := envelope[10:26]) in window.newer
+                or command_id in window.older
                 or key in quarantined
                 or len(value) > COMMAND_BYTES_MAX
             ):
                 stamp = self._take_rare(record, stamp, now_ms, batch)
                 continue
-            command_id = envelope[10:26]
             state, version = instances[key]
             try:
                 command = decode(value)
@@ -122,6 +123,9 @@ class Lane:
                 continue
             # The most common turns of all, one event or none and the plain refusal, written out in place: the hot path.
             time_ms = stamp >> COUNTER_BITS
+            if memory.outcome_sequence + 1 >= turns_at:
+                window.turn(memory.outcome_sequence + 1)
+                turns_at = window.ends_before
             if type(turn) is Accepted and (not bodies or (len(bodies) == 1 and len(bodies[0]) <= COMMAND_BYTES_MAX)):
                 if bodies:
                     version += 1
@@ -131,10 +135,10 @@ class Lane:
                         HEAD, command_id, version, 0, 1, term, memory.event_sequence, stamp, record.offset
                     )
                     events.append(Record(key, bodies[0], header + NO_OPTIONS, time_ms))
-                decided[command_id] = version
+                window.newer[command_id] = version
                 details = plain_acceptance(value)
             elif type(turn) is Refused and fits(turn.reason, turn.message):
-                decided[command_id] = Decided("refused", version, turn.reason, turn.message or None)
+                window.newer[command_id] = Decided("refused", version, turn.reason, turn.message or None)
                 details = plain_refusal(value, turn.reason, turn.message)
             else:
                 self._finish(Case(record, command_id, options, stamp), turn, bodies, batch)
@@ -172,6 +176,9 @@ class Lane:
         if (earlier := self.memory.answer_of(case.command_id)) is not None:
             self._journal.write_outcome(_small(case), earlier, batch, repeated=True)
             return stamp
+        if (passed := self._relayed_before(case)) is not None:
+            self._journal.write_outcome(_small(case), passed, batch, repeated=True)
+            return stamp
         if (problem := self._misplaced(record)) is not None:
             self._park(_small(case), *problem, batch)
             return stamp
@@ -181,6 +188,12 @@ class Lane:
         # A relayed command carries the stamp of its cause: this turn comes after it.
         case = case._replace(stamp=max(stamp, envelope.stamp + 1))
         return self._take_placed(case, batch)
+
+    def _relayed_before(self, case: Case) -> Decided | None:
+        source, key = case.options.source, case.record.key
+        if source is None or not key:
+            return None
+        return self.memory.answer_of_relayed(source, case.options.step, self._version(key))
 
     def _learn(self, envelope: bytes, reply: str) -> None:
         """Take an envelope that says nothing but a reply's address for a common one from now on."""

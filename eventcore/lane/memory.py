@@ -1,7 +1,7 @@
 """What a lane remembers between turns, all of it derived from its own log and nothing else.
 
 - `instances`: each instance's state and version;
-- `decided`: each command id whose decision the log holds, with what an answer to a repeat needs;
+- `decided`: the command ids of a bounded window, with what an answer to a repeat needs, and what relays delivered before;
 - `steps`: what became of each saga step that was asked for here, so that an undo takes effect only if its do was
   accepted, and an undo that overtakes its do leaves a tombstone that makes the do a no-op;
 - `quarantined`: the instances that are stopped, and why; `waiting`: their commands, kept until an operator's order;
@@ -15,9 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from eventcore.avro.envelope import SagaStep
+from eventcore.avro.envelope import SagaStep, Source
 from eventcore.avro.outcome import Kind
 from eventcore.lane.backlog import BACKLOG_FULL, DISCARDED, Backlog
+from eventcore.lane.window import Window
 
 UNDONE = "undone"  # the reason of a do that comes after its undo
 StepKey = tuple[str, str, str]
@@ -54,7 +55,7 @@ class LaneMemory:
     """Everything a lane knows. `decided` maps an accepted command's id to the bare version, to save memory."""
 
     instances: dict[bytes, tuple[Any, int]] = field(default_factory=dict[bytes, tuple[Any, int]])
-    decided: dict[bytes, Decided | int] = field(default_factory=dict[bytes, Decided | int])
+    decided: Window[Decided | int] = field(default_factory=Window[Decided | int])
     steps: dict[StepKey, StepMemory] = field(default_factory=dict[StepKey, StepMemory])
     quarantined: dict[bytes, str] = field(default_factory=dict[bytes, str])
     waiting: Backlog = field(default_factory=Backlog)
@@ -80,12 +81,32 @@ class LaneMemory:
         """What became of a step here so far."""
         return self.steps.get((step.saga, step.id, step.step), NEVER_ASKED)
 
-    def remember(self, command_id: bytes, step: SagaStep | None, decided: Decided) -> None:
-        """Keep a first decision, to be given again to whoever asks with the same id, or for the same step."""
+    def answer_of_relayed(self, source: Source | None, step: SagaStep | None, version: int) -> Decided | None:
+        """The answer to a relayed command from before the window, or None where it is another.
+
+        A step's is what the ledger of steps says. No other relayed command has an answer that anybody waits for: it is
+        told that it was accepted, since it was taken care of.
+        """
+        if source is None or not self.decided.delivered_before(source):
+            return None
+        if step is not None:
+            known = self.step(step)
+            answer = known.do if step.action == "do" else known.undo
+            if answer is not None:
+                return answer
+        return Decided("accepted", version, None, "it was decided before the window of deduplication began")
+
+    def remember(self, command_id: bytes, source: Source | None, step: SagaStep | None, decided: Decided) -> None:
+        """Keep a first decision, to be given again to whoever asks with the same id, or for the same step.
+
+        Called once `outcome_sequence` is that of its outcome.
+        """
         if decided.kind == "parked" and decided.reason == BACKLOG_FULL:
             return  # it is to be sent again, and decided then
         plain = decided.kind == "accepted" and decided.message is None
-        self.decided[command_id] = decided.version if plain else decided
+        self.decided.keep(command_id, decided.version if plain else decided)
+        if source is not None:
+            self.decided.deliver(source)
         # A parked step is not settled, it may be asked for again; a discarded one will never take effect.
         if step is None or (decided.kind == "parked" and decided.reason != DISCARDED):
             return

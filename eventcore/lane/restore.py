@@ -224,6 +224,7 @@ class _Outcomes:
         self._gap = None
         self._last, self._events, self._before = where, outcome.events, outcome
         memory.outcome_sequence = outcome.sequence
+        memory.decided.turn(outcome.sequence)
         _advance(memory, outcome.term, outcome.stamp)
         memory.next_command = max(memory.next_command, outcome.cause + 1)
         if not outcome.details.repeated:
@@ -252,5 +253,5 @@ def _advance(memory: LaneMemory, term: int, stamp: int) -> None:
 def _remember(memory: LaneMemory, key: bytes, outcome: OutcomeRecord) -> None:
     details = outcome.details
     decided = Decided(details.kind, outcome.version, details.reason, details.message)
-    memory.remember(outcome.command_id, details.step, decided)
+    memory.remember(outcome.command_id, details.source, details.step, decided)
     recall(memory, key, outcome)

@@ -1,0 +1,77 @@
+"""The deduplication window: what was decided lately, by command id, and what relays had delivered before that.
+
+Two generations of a dict. A generation ends after so many outcomes *by their sequence*, so a lane that reads its outcomes
+back from the beginning of a generation has exactly the window that its predecessor had.
+
+A client's command is known while its first outcome is among the last `size` of its lane, and for up to as many again.
+A relayed command needs no window: a relay delivers the records of one source partition in order and leaves none out, so
+whatever lies at or before the last source position that was decided before the window began was decided too. Within the
+window its id tells. (One position above all would not do: two relays may read one source, at different places.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from eventcore.avro.envelope import Source
+
+WINDOW = 100_000  # outcomes; a lane under load holds up to twice as many ids, of about 200 bytes each
+
+Answer = TypeVar("Answer")
+Relayed = dict[tuple[str, int], int]  # the last offset that was decided, by source topic and partition
+
+
+@dataclass
+class Window(Generic[Answer]):
+    """The answers of the last `size` outcomes at least, and of twice as many at most."""
+
+    size: int = WINDOW
+    generation: int = 0  # of the newer answers; that of an outcome is its sequence // size
+    newer: dict[bytes, Answer] = field(default_factory=dict[bytes, Answer])
+    older: dict[bytes, Answer] = field(default_factory=dict[bytes, Answer])
+    delivered: Relayed = field(default_factory=Relayed)  # by now
+    at_newer: Relayed = field(default_factory=Relayed)  # before the newer answers
+    at_older: Relayed = field(default_factory=Relayed)  # before the window
+
+    @property
+    def ends_before(self) -> int:
+        """The sequence of the outcome for which `turn` is due."""
+        return (self.generation + 1) * self.size
+
+    def turn(self, sequence: int) -> None:
+        """Begin a new generation, if the outcome of this sequence belongs to one."""
+        while self.generation < sequence // self.size:
+            self.generation += 1
+            self.older, self.newer = self.newer, {}
+            self.at_older, self.at_newer = self.at_newer, dict(self.delivered)
+
+    def get(self, command_id: bytes) -> Answer | None:
+        """The answer given to this command, or None."""
+        found = self.newer.get(command_id)
+        return self.older.get(command_id) if found is None else found
+
+    def keep(self, command_id: bytes, answer: Answer) -> None:
+        """Remember an answer; one that was given to this id before is overwritten."""
+        self.newer[command_id] = answer
+
+    def deliver(self, source: Source) -> None:
+        """Remember that a relayed command was decided."""
+        place = source.topic, source.partition
+        if self.delivered.get(place, -1) < source.offset:
+            self.delivered[place] = source.offset
+
+    def delivered_before(self, source: Source) -> bool:
+        """Whether a relayed command whose id is not in the window was decided before the window began."""
+        return source.offset <= self.at_older.get((source.topic, source.partition), -1)
+
+    def __len__(self) -> int:
+        return len(self.newer) + len(self.older)
+
+    def __contains__(self, command_id: object) -> bool:
+        return command_id in self.newer or command_id in self.older
+
+    def clear(self) -> None:
+        """Forget every answer, as if the window had passed over all of them."""
+        self.newer.clear()
+        self.older.clear()

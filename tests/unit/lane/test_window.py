@@ -1,0 +1,54 @@
+"""The deduplication window: bounded, the same after a restart, and no window at all for what relays deliver."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventcore.avro.envelope import Options, SagaStep, Source
+from eventcore.lane.window import Window
+from tests.bank import Deposit, Withdraw, command, kinds, lane_on, memory_log, outcomes, run, send
+
+
+@given(st.integers(1, 10), st.lists(st.booleans(), max_size=80))
+def test_the_last_outcomes_are_known_and_never_more_than_twice_as_many(size: int, first: list[bool]) -> None:
+    window, decided = Window[int](size), []
+    for sequence, is_first in enumerate(first, 1):
+        window.turn(sequence)
+        if is_first:
+            window.keep(sequence.to_bytes(16, "big"), sequence)
+            decided.append(sequence)
+        assert len(window) <= 2 * size
+        assert all(window.get(s.to_bytes(16, "big")) == s for s in decided if s > sequence - size)
+
+
+@given(st.integers(1, 10), st.integers(1, 80))
+def test_a_window_read_back_from_the_beginning_of_its_older_generation_is_the_same(size: int, count: int) -> None:
+    window = Window[int](size)
+    for sequence in range(1, count + 1):
+        window.turn(sequence)
+        window.keep(sequence.to_bytes(16, "big"), sequence)
+        window.deliver(Source("t", sequence % 3, sequence))
+    again = Window[int](size, max(0, window.generation - 1), at_newer=window.at_older, delivered=window.at_older)
+    for sequence in range(max(1, (window.generation - 1) * size), count + 1):
+        again.turn(sequence)
+        again.keep(sequence.to_bytes(16, "big"), sequence)
+        again.deliver(Source("t", sequence % 3, sequence))
+    assert (again.newer, again.older) == (window.newer, window.older)
+
+
+def test_a_clients_command_is_forgotten_after_the_window_and_a_relayed_one_is_not() -> None:
+    log = memory_log()
+    lane = lane_on(log)
+    lane.start()
+    lane.memory.decided.size = 3
+    relayed = command("alice", Deposit(5), "relayed", options=Options(source=Source("bank.t.events", 0, 7)))
+    step = SagaStep("transfer", "t1", "hold", "do")
+    stepped = command("alice", Withdraw(9), "s", options=Options(source=Source("bank.t.events", 0, 8), step=step))
+    client = command("alice", Deposit(1), "client")
+    send(log, client, relayed, stepped, *(command("bob", Deposit(1), n) for n in range(9)), client, relayed, stepped)
+    later = command("alice", Deposit(5), "later", options=Options(source=Source("bank.t.events", 0, 9)))
+    send(log, later)
+    run(lane, log)
+    assert kinds(outcomes(log)[-4:]) == ["accepted", "accepted*", "refused insufficient_funds*", "accepted"]
+    assert outcomes(log)[-3].details.message == "it was decided before the window of deduplication began"
