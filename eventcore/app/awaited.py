@@ -130,6 +130,11 @@ class Awaited:
             self._forget_empty(command_id)
             return heard
 
+    def found(self) -> list[bytes]:
+        """The commands whose outcomes were heard and not taken yet."""
+        with self._guard:
+            return list(self._found)
+
     def close(self) -> None:
         """Stop following."""
         self._follower.close()

@@ -38,7 +38,7 @@ class Client:
     def __init__(self, app: App, log: Log) -> None:
         self._wiring = app.wiring
         self._log = log
-        self._listening = Listening(app.wiring, log)
+        self.listening = Listening(app.wiring, log)
 
     def send(
         self,
@@ -60,7 +60,7 @@ class Client:
             )
             span.sent(record, place.partition)
             began = time.monotonic()
-            awaited = self._listening.at(place)
+            awaited = self.listening.at(place)
             awaited.expect([id_of(record)])
             try:
                 self._append(place, [record])
@@ -68,7 +68,7 @@ class Client:
             except BaseException:
                 awaited.give_up([id_of(record)])
                 raise
-            outcome = outcome_of(heard.outcome, self._listening.cut(place, heard))
+            outcome = outcome_of(heard.outcome, self.listening.cut(place, heard))
             span.answered(outcome.kind)
             return outcome
 
@@ -90,7 +90,7 @@ class Client:
             id=id,
             expected_version=expected_version,
             expires_after=expires_after,
-            reply=self._listening.reply,
+            reply=self.listening.reply,
             trace=trace,
         )
         return Place(machine, partition_of(record.key, self._log.partitions(machine.topics.commands))), record
@@ -115,7 +115,7 @@ class Client:
         taken = 0
         try:
             for place, records in groups.items():
-                at = self._listening.at(place)
+                at = self.listening.at(place)
                 at.expect(id_of(record) for record in records)
                 awaited[place] = at
             for place, records in groups.items():
@@ -124,7 +124,7 @@ class Client:
             for place, record in sent:
                 heard = self._take(awaited[place], place, record, began, timeout_s)
                 taken += 1
-                yield outcome_of(heard.outcome, self._listening.cut(place, heard))
+                yield outcome_of(heard.outcome, self.listening.cut(place, heard))
         finally:  # whoever stops in the middle leaves nothing that is waited for
             for place, record in sent[taken:]:
                 if place in awaited:
@@ -154,7 +154,7 @@ class Client:
 
     def close(self) -> None:
         """Stop listening; the log stays open, it was given."""
-        self._listening.close()
+        self.listening.close()
 
 
 def id_of(record: Record) -> bytes:

@@ -197,7 +197,7 @@ def test_who_stops_taking_answers_leaves_nothing_behind(place: Place) -> None:
         next(outcomes)
         outcomes.close()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # it is a generator
         assert client.send(accounts.to("alice", Deposit(1)), id="last", timeout_s=WAIT_S).version == 11
-        assert [(a._missing.total(), len(a._found)) for a in client._listening.all()] == [(0, 0)]
+        assert [(a._missing.total(), len(a._found)) for a in client.listening.all()] == [(0, 0)]
         client.close()
 
 
