@@ -14,6 +14,7 @@ answer is legal in every state.
 
 (1) a compensatable step and the pivot turn the saga back; a refused retriable step leaves it stuck, since what comes
 before it is not undone. (2) answers to a `do` once it is settled or its undo is asked for, and to a settled `undo`.
+A parked command that an operator discarded will never take effect: that answer is as a refusal.
 An answer to what was never asked is refused.
 """
 
@@ -27,6 +28,7 @@ from typing import Any, Generic, Union, cast
 from eventcore.aggregate import Aggregate, Message
 from eventcore.avro.outcome import Kind
 from eventcore.errors import InvalidValue, Refusal, WrongUse
+from eventcore.lane.backlog import DISCARDED
 from eventcore.value import Value
 from sagas.ledger import (
     Answered,
@@ -97,6 +99,10 @@ def compile_saga(saga: Saga[Data], encode: Encode) -> Aggregate[Progress[Data], 
         evolve,
         invariants=[completed_only_when_all_is_done, compensated_only_when_nothing_is_left],
     )
+
+
+def _declined(answer: Answered) -> bool:
+    return answer.kind in DECLINED or (answer.kind == "parked" and answer.reason == DISCARDED)
 
 
 def _union(*classes: Any) -> Any:
@@ -171,9 +177,9 @@ class _Reactions(Generic[Data]):
     def _after_do(self, progress: Progress[Data], data: Data, step: StepState, answer: Answered) -> list[LedgerEvent]:
         if answer.kind == "accepted" and step.status in ("asked", "parked", "failed"):
             return [StepDone(step.name), *self._forward(data, step.name)]
-        if answer.kind == "parked" and step.status == "asked":
+        if answer.kind == "parked" and step.status == "asked" and not _declined(answer):
             return [StepParked(step.name, "do", answer.reason)]
-        if answer.kind in DECLINED and step.status in ("asked", "parked"):
+        if _declined(answer) and step.status in ("asked", "parked"):
             if self.saga.step_named(step.name).kind == "retriable":
                 return [StepFailed(step.name, answer.kind, answer.reason)]
             earlier = [name for name in to_undo(progress) if name != step.name]
@@ -185,9 +191,9 @@ class _Reactions(Generic[Data]):
     def _after_undo(self, progress: Progress[Data], data: Data, step: StepState, answer: Answered) -> list[LedgerEvent]:
         if answer.kind == "accepted" and step.status in ("undo_asked", "undo_parked", "undo_failed"):
             return [UndoDone(step.name), *self._back(data, to_undo(progress), progress.reason)]
-        if answer.kind == "parked" and step.status == "undo_asked":
+        if answer.kind == "parked" and step.status == "undo_asked" and not _declined(answer):
             return [StepParked(step.name, "undo", answer.reason)]
-        if answer.kind in DECLINED and step.status in ("undo_asked", "undo_parked"):
+        if _declined(answer) and step.status in ("undo_asked", "undo_parked"):
             return [UndoFailed(step.name, answer.kind, answer.reason)]
         return [LateAnswer(answer.step, answer.action, answer.kind, answer.reason)]
 

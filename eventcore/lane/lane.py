@@ -36,7 +36,7 @@ from eventcore.lane.journal import (
     fits,
     id_of_position,
 )
-from eventcore.lane.memory import UNDONE, Decided, LaneMemory
+from eventcore.lane.memory import NOTHING_TO_UNDO, UNDONE, Decided, LaneMemory
 from eventcore.lane.quarantine import Quarantine
 from eventcore.lane.reply import address_of
 from eventcore.log.port import Record, Recorded
@@ -288,7 +288,7 @@ class Lane:
         if known.undo is not None:
             return known.undo
         if known.do is None or known.do.kind != "accepted":
-            return Decided("accepted", version, None, "nothing to undo")
+            return Decided("accepted", version, None, NOTHING_TO_UNDO)
         return None
 
     def _finish(

@@ -21,6 +21,7 @@ from eventcore.lane.backlog import BACKLOG_FULL, DISCARDED, Backlog
 from eventcore.lane.window import Window
 
 UNDONE = "undone"  # the reason of a do that comes after its undo
+NOTHING_TO_UNDO = "nothing to undo"  # what is said to an undo whose do did not take effect
 StepKey = tuple[str, str, str]
 
 

@@ -26,7 +26,7 @@ from eventcore.avro.outcome import Details, OutcomeRecord
 from eventcore.errors import DataError
 from eventcore.lane.backlog import BACKLOG_FULL, DISCARDED, Waiting
 from eventcore.lane.journal import QUARANTINED, RAISED, Batch, Case, Journal
-from eventcore.lane.memory import Decided, LaneMemory
+from eventcore.lane.memory import NOTHING_TO_UNDO, Decided, LaneMemory
 from eventcore.log.port import Recorded
 
 # The reasons for which an order is refused.
@@ -123,9 +123,8 @@ class Quarantine:
         waits = memory.waiting.of(key)
         dropped = waits[:1] if order.first_only else waits
         for waiting in dropped:
-            gone = Decided("parked", version, DISCARDED, f"discarded by an operator; it was parked: {waiting.reason}")
             memory.waiting.drop(waiting.command_id)
-            self._journal.write_outcome(_again(case, waiting), gone, batch)
+            self._journal.write_outcome(_again(case, waiting), self._gone(waiting, version), batch)
             case = case._replace(stamp=case.stamp + 1)
         said = f"{len(dropped):,} commands were discarded"
         if not order.first_only:
@@ -133,6 +132,15 @@ class Quarantine:
         if key in memory.quarantined:
             said += f", {len(waits) - len(dropped):,} wait, and it stays quarantined: {memory.quarantined[key]}"
         return case, Decided("accepted", version, None, said)
+
+    def _gone(self, waiting: Waiting, version: int) -> Decided:
+        """The answer to a discarded command; the undo of what never took effect is undone all the same."""
+        step = waiting.options.step
+        if step is not None and step.action == "undo":
+            do = self._memory.step(step).do
+            if do is None or do.kind != "accepted":
+                return Decided("accepted", version, None, NOTHING_TO_UNDO)
+        return Decided("parked", version, DISCARDED, f"discarded by an operator; it was parked: {waiting.reason}")
 
     def _full(self, case: Case) -> str | None:
         return self._memory.waiting.full(_key(case), case.command_id, case.record.value or b"")

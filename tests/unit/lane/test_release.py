@@ -223,6 +223,18 @@ def test_the_undo_of_a_discarded_step_has_nothing_to_undo_and_its_do_comes_too_l
     assert len(happened(log)) == 1
 
 
+def test_an_undo_that_is_discarded_with_its_do_has_nothing_to_undo() -> None:
+    do, undo = (SagaStep("transfer", "t1", "hold", action) for action in ("do", "undo"))
+    log = poisoned(
+        command("alice", Withdraw(2), 1, options=Options(step=do)),
+        command("alice", Deposit(2), 2, options=Options(step=undo)),
+    )
+    assert decide_with(log, accounts, order("alice", Discard(), "d")) == [
+        *("parked discarded", "parked discarded", "accepted"),
+        "accepted",
+    ]
+
+
 def test_what_does_not_fit_is_not_kept_and_is_decided_when_it_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "INSTANCE_MAX", 2)
     third = command("alice", Deposit(2), 2)

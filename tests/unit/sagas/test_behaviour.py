@@ -145,6 +145,20 @@ def test_a_parked_undo_makes_the_saga_stuck_until_it_is_answered() -> None:
     assert progress.status == "compensated"
 
 
+def test_a_step_whose_parked_command_was_discarded_is_as_refused() -> None:
+    parked, discarded = Answered("B", "do", "parked", "quarantined"), Answered("B", "do", "parked", "discarded")
+    for answers in ([parked, discarded], [discarded]):
+        progress, ledger = after(trips, START, *do("A"), *answers, *undo("A"))
+        assert (progress.status, asked(ledger)) == ("compensated", "A B A-")
+        assert progress.step("B") == StepState("B", "refused", "parked", "discarded")
+
+
+def test_an_undo_whose_parked_command_was_discarded_leaves_the_saga_stuck() -> None:
+    parked, discarded = Answered("A", "undo", "parked", "quarantined"), Answered("A", "undo", "parked", "discarded")
+    progress, _ = after(trips, START, *do("A"), refused("B"), parked, discarded)
+    assert (progress.status, progress.step("A")) == ("stuck", StepState("A", "undo_failed", "parked", "discarded"))
+
+
 def test_a_refused_step_after_the_pivot_undoes_nothing_and_is_stuck() -> None:
     progress, ledger = after(trips_and_more, START, *do("A", "B", "C", "D"), refused("E", "closed"))
     assert asked(ledger) == "A B C D E"
