@@ -26,7 +26,7 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.outcome import OutcomeRecord, command_id_in, event_count_in, read_outcome
 from eventcore.cut import Cut
 from eventcore.errors import EventcoreError, OutcomeUnknown, WrongUse
-from eventcore.lane.intake import BATCH_BYTES_MAX, BATCH_TURNS_MAX, Intake
+from eventcore.lane.intake import BATCH_BYTES_MAX, Intake, Pace
 from eventcore.lane.journal import Batch
 from eventcore.lane.lane import Lane
 from eventcore.lane.measures import Measures
@@ -100,6 +100,7 @@ class LaneRunner:
         self._writer: Writer | None = None
         self._local: LocalWriter | None = None  # the same writer, where it belongs to an embedded log
         self._intake: Intake | None = None
+        self._pace = Pace()
         self._lane: Lane | None = None
         self._replies: Replies | None = None
         self._under_way: list[Batch] = []  # what the commit under way has written
@@ -256,7 +257,8 @@ class LaneRunner:
 
     def _flow(self, timeout_s: float) -> int:
         lane, intake = self._started()
-        records, size = intake.take(BATCH_TURNS_MAX, BATCH_BYTES_MAX, 0.0 if self._under_way else timeout_s)
+        most = self._pace.most
+        records, size = intake.take(most, BATCH_BYTES_MAX, 0.0 if self._under_way else timeout_s)
         self._position = intake.position
         if not records:
             self._settle()
@@ -267,12 +269,12 @@ class LaneRunner:
         count, began = len(records), time.monotonic()
         while (
             self._under_way
-            and count < BATCH_TURNS_MAX
+            and count < most
             and size < BATCH_BYTES_MAX
             and time.monotonic() < began + BATCH_AGE_S
             and not self._settled()
         ):
-            more, more_size = intake.take(BATCH_TURNS_MAX - count, BATCH_BYTES_MAX - size, MORE_S)
+            more, more_size = intake.take(most - count, BATCH_BYTES_MAX - size, MORE_S)
             if more:
                 batches.append(self._write(lane, more))
                 count, size = count + len(more), size + more_size
@@ -284,7 +286,9 @@ class LaneRunner:
     def _write(self, lane: Lane, records: Sequence[Recorded]) -> Batch:
         """Decide records and add what follows to the open transaction."""
         writer = self._owned()
+        began = time.monotonic()
         batch = lane.take(records, wall_clock_ms())
+        self._pace.note(len(records), time.monotonic() - began)
         if batch.events:
             writer.append(self.topics.events, batch.events)
         writer.append(self.topics.outcomes, batch.outcomes)
@@ -322,7 +326,9 @@ class LaneRunner:
         for batch, offsets in committed:
             self._replies.post(batch, offsets)
         self.measures.committed([batch for batch, _ in committed], time.monotonic() - self._committing_since)
-        traced = [(trace, batch.outcomes[index].value or b"") for batch, _ in committed for trace, index in batch.traces]
+        traced = [
+            (trace, batch.outcomes[index].value or b"") for batch, _ in committed for trace, index in batch.traces
+        ]
         count, ended_ns = sum(len(batch.outcomes) for batch, _ in committed), time.time_ns()
         commands = self.topics.commands
         telemetry.decided(commands, self.partition, self._log, count, traced, self._since_ns, ended_ns)

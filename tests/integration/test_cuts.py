@@ -24,7 +24,6 @@ from eventcore.app.wiring import provision
 from eventcore.avro.envelope import Options, Source, command_envelope, read_envelope, write_envelope
 from eventcore.avro.outcome import read_outcome
 from eventcore.errors import DataError
-from eventcore.lane import runner
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Log, Record
 from eventcore.topics import partition_of
@@ -45,7 +44,7 @@ PARTITIONS = 2
 def one_at_a_time() -> Iterator[None]:
     """Lanes and relays take one record a step."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "BATCH_TURNS_MAX", 1)
+        patch.setattr("eventcore.lane.intake.BATCH_TURNS_MAX", 1)
         patch.setattr("eventcore.relay.BATCH_RECORDS_MAX", 1)
         yield
 

@@ -8,7 +8,7 @@ import pytest
 
 from eventcore.errors import LogUnavailable, WrongUse
 from eventcore.lane import intake, runner
-from eventcore.lane.intake import Intake
+from eventcore.lane.intake import Intake, Pace
 from eventcore.lane.runner import LaneRunner
 from eventcore.log.memory import MemoryLog, MemoryWriter
 from eventcore.log.port import Record, Standing, Writer
@@ -144,7 +144,7 @@ def test_what_comes_while_a_commit_is_under_way_shares_one_transaction(log: Slow
 
 
 def test_a_batch_that_is_full_waits_for_the_one_before_it(log: SlowLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "BATCH_TURNS_MAX", 3)
+    monkeypatch.setattr(intake, "BATCH_TURNS_MAX", 3)
     lane = started(log)
     send(log, *(command("alice", Deposit(1), n) for n in range(10)))
     for _ in range(4):
@@ -273,3 +273,13 @@ def test_the_bytes_of_a_batch_are_bounded_however_many_commands_wait(
         pass
     assert sum(sizes(log)) == 40
     assert max(sizes(log)) <= 100 // each + 1  # and one record at least each time it looks
+
+
+def test_a_slow_decide_makes_batches_small_and_a_fast_one_makes_them_large_again() -> None:
+    pace = Pace()
+    assert pace.most == intake.BATCH_TURNS_FIRST
+    most: list[int] = []
+    for turns, seconds in ((128, 64.0), (2, 1.0), (1, 30.0), (1, 0.01), (100, 0.0)):
+        pace.note(turns, seconds)
+        most.append(pace.most)
+    assert most == [2, 2, 1, 100, intake.BATCH_TURNS_MAX]
