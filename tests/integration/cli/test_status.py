@@ -50,7 +50,7 @@ def test_status_tells_who_runs_which_lane_while_workers_come_go_and_die(
     assert unanswered.code != 0
     waiting = program(*where, "status")
     assert "jar: commands wait in partitions that nobody runs: " in waiting.out
-    assert sum(each["lag"] for each in lanes(program, *where)) == 1
+    assert sum(each["lag"] for each in lanes(program, *where)) in {1, 2}  # a client may ask again before it gives up
 
 
 def test_a_file_is_run_by_the_process_that_has_it_and_by_nobody_when_that_has_ended(
