@@ -56,7 +56,8 @@ def requests_of(
                 return None
             raise UnknownName(f"aggregate (asked for by {saga.name} {saga_id!r} at {at})", event.to, list(topics))
         step = SagaStep(saga.name, saga_id, event.step, "do" if isinstance(event, StepRequested) else "undo")
-        options = Options(source=Source(at.topic, at.partition, at.offset), step=step)
+        source = Source(at.topic, at.partition, at.offset)
+        options = Options(source=source, step=step, trace=envelope.options.trace)
         header = command_envelope(command_id(saga.name, saga_id, step.step, step.action), options, stamp=envelope.stamp)
         target = Record(key, event.command, header, record.time_ms)
         return Routed(topics[event.to].commands, partition_of(key, partitions[event.to]), target)
@@ -81,7 +82,8 @@ def answers_to(inboxes: Mapping[str, Catalogue], topics: Mapping[str, Topics], p
             return None  # no saga can have such an id: whoever sent that command was no saga
         answer = Answered(step.step, step.action, outcome.details.kind, outcome.details.reason)
         id_ = hashlib.blake2b(str(at).encode(), digest_size=16).digest()
-        header = command_envelope(id_, Options(source=Source(at.topic, at.partition, at.offset)), stamp=outcome.stamp)
+        options = Options(source=Source(at.topic, at.partition, at.offset), trace=outcome.details.trace)
+        header = command_envelope(id_, options, stamp=outcome.stamp)
         inbox = Record(key, inboxes[step.saga].encode(answer), header, record.time_ms)
         return Routed(topics[step.saga].commands, partition_of(key, partitions[step.saga]), inbox)
 
