@@ -88,9 +88,19 @@ def _test(shape: Shape, x: str, names: dict[str, object]) -> str:
         case Int(low, high, step):
             multiple = f" and {x} % {step} == 0" if step else ""
             return f"type({x}) is int and {low} <= {x} <= {high}{multiple}"
-        case Str(0, None, None):
+        case Str(low, high, None):
             names["encodable"] = _encodable
-            return f"type({x}) is str and ({x}.isascii() or encodable({x}))"
+            length = f" and {low} <= len({x})" if low else ""
+            length += f" and len({x}) <= {high}" if high is not None else ""
+            return f"type({x}) is str{length} and ({x}.isascii() or encodable({x}))"
+        case Float(Bounds(None, None, None, None)):
+            return f"type({x}) is float and {_bind(names, math.isfinite)}({x})"
+        case Number(precision, scale, Bounds(None, None, None, None)):
+            # Nearly every number has just the declared digits after the point; the others are looked at closely.
+            number, like, limit = Decimal, Decimal((0, (1,), -scale)), Decimal((0, (1,), precision - scale))
+            plain = f"type({x}) is {_bind(names, number)} and {x}.same_quantum({_bind(names, like)})"
+            plain += f" and {_bind(names, -limit)} < {x} < {_bind(names, limit)}"
+            return f"({plain} or {_bind(names, functools.partial(_fits, shape))}({x}))"
         case Bytes(0, None):
             return f"type({x}) is bytes"
         case Choice(_, _, members, None):
