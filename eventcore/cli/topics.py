@@ -26,7 +26,7 @@ def plan(context: typer.Context) -> int:
     """
     call = call_of(context)
     with call.opened_log() as log:
-        plans = call.wiring.plans(call.partitions(log))
+        plans = plans_for(call, log)
         missing = missing_of(log, plans)
         found = log.differences(plans)
     show(call, plans, missing, found, "to be made")
@@ -45,7 +45,7 @@ def apply(context: typer.Context) -> int:
     call = call_of(context)
     log = call.open_log()
     try:
-        plans = call.wiring.plans(call.partitions(log))
+        plans = plans_for(call, log)
         missing = missing_of(log, plans)
         found = log.differences(plans)
         if losing := [each for each in found if each.loses]:
@@ -56,6 +56,12 @@ def apply(context: typer.Context) -> int:
         log.close()
     show(call, plans, missing, found, "made")
     return ANSWER_IS_NO if losing else DONE
+
+
+def plans_for(call: Call, log: Log) -> list[TopicPlan]:
+    """The topics that the app needs in this log: in a file there are none for posts."""
+    plans = call.wiring.plans(call.partitions(log))
+    return [each for each in plans if each.kept_bytes is None] if call.embedded else plans
 
 
 def missing_of(log: Log, plans: Sequence[TopicPlan]) -> list[str]:

@@ -8,7 +8,7 @@ from eventcore.log.port import COMMANDS_KEPT_MS, TopicPlan
 COMMANDS = TopicPlan("bank.account.commands", 4, "delete", COMMANDS_KEPT_MS)
 EVENTS = TopicPlan("bank.account.events", 4)
 SNAPSHOTS = TopicPlan("bank.account.snapshots", 4, "compact")
-REPLIES = TopicPlan("bank.replies", 8, "delete", 3_600_000)
+REPLIES = TopicPlan("bank.replies", 8, "delete", 3_600_000, kept_bytes=64_000_000)
 
 
 def judged(plan: TopicPlan, changed: dict[str, str], replication: int = 3) -> list[tuple[str, bool]]:

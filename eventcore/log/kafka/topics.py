@@ -16,7 +16,6 @@ from eventcore.log.kafka.settings import BATCH_BYTES_MAX
 from eventcore.log.port import KEEP_FOREVER, Difference, TopicPlan
 
 FOREVER_MS: Final = 2**63 - 1
-REPLIES: Final = ".replies"  # how the name of the one topic ends that nobody's truth is in
 TWO_IN_SYNC_FROM: Final = 3  # with so many replicas, two must have a record before it counts
 
 
@@ -68,7 +67,7 @@ def _verdicts(plan: TopicPlan, found: Found, replication: int | None) -> Iterato
         yield ("partitions", found.partitions, plan.partitions, means, LOSES)
     if replication is not None and found.replication != replication:
         yield ("replicas", found.replication, replication, "it is as durable as its replicas", HARMLESS)
-    if not plan.name.endswith(REPLIES):
+    if plan.kept_bytes is None:  # a topic of a bounded size is for posts, which nobody may count on
         yield from _kept(plan, found)
         yield from _accepted(found)
         yield from _replicated(found)
