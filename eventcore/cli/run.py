@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -17,6 +18,7 @@ import typer
 
 from eventcore.app import Worker
 from eventcore.app.children import relays_of
+from eventcore.app.health import Health
 from eventcore.app.supervision import PAUSE_FIRST_S, PAUSE_MOST_S, Supervised
 from eventcore.app.watchdog import HANG_S
 from eventcore.app.wiring import provision
@@ -32,6 +34,7 @@ from eventcore.log.port import Log
 from projections import Views, open_views
 
 START_S = 120.0  # how long a start waits for servers that may be starting too, as after a machine's restart
+PORT_MAX = 65_535
 KINDS = ("lanes", "relays", "projections")
 
 logger = logging.getLogger("eventcore.run")
@@ -52,6 +55,10 @@ def run(
     hang: Annotated[
         str, typer.Option(metavar="TIME", help="End with code 4 when a part has not returned for so long.")
     ] = f"{HANG_S:.0f}s",
+    health: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve /live, /ready and /metrics there: 127.0.0.1:8080."),
+    ] = None,
     *,
     supervise: Annotated[
         bool, typer.Option("--supervise", help="Run the worker as a child process that is started again when it dies.")
@@ -70,10 +77,11 @@ def run(
     call = call_of(context)
     drain_s, hang_s = seconds_of(drain, "--drain"), seconds_of(hang, "--hang")
     wanted = parts_of(only, call)
+    at = None if health is None else host_and_port(health)
     log_to_stderr(as_json=call.output.json, debug=call.debug)
     if supervise:
         return Supervisor(supervised_command(), drain_s=drain_s, hang_s=hang_s).run()
-    return run_here(call, wanted, drain_s=drain_s, hang_s=hang_s)
+    return run_here(call, wanted, drain_s=drain_s, hang_s=hang_s, health=at)
 
 
 class Told:
@@ -97,7 +105,9 @@ class Told:
         logger.info("%s: stopping; once more ends at once", signal.Signals(number).name)
 
 
-def run_here(call: Call, wanted: Wanted, *, drain_s: float, hang_s: float) -> int:
+def run_here(
+    call: Call, wanted: Wanted, *, drain_s: float, hang_s: float, health: tuple[str, int] | None = None
+) -> int:
     """Run a worker in this process until it is told to end; the exit code."""
     told = Told()
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -107,14 +117,15 @@ def run_here(call: Call, wanted: Wanted, *, drain_s: float, hang_s: float) -> in
     try:
         views = open_views(call.views.value)
         try:
-            if not patiently(told, lambda: prepare(call, log, views)):
-                return DONE
             worker = Worker(call.app, log, views, wanted=wanted, drain_s=drain_s, hang_s=hang_s, hangs=end_hung)
-            told.worker = worker
-            logger.info("starts %s", describe(call, log, wanted))
-            if told.stopping:  # told between the two looks
-                worker.stop()
-            code = ended(call, worker.run())
+            with nullcontext() if health is None else Health(worker, *health):
+                if not patiently(told, lambda: prepare(call, log, views)):
+                    return DONE
+                told.worker = worker
+                logger.info("starts %s", describe(call, log, wanted))
+                if told.stopping:  # told between the two looks
+                    worker.stop()
+                code = ended(call, worker.run())
             if worker.cut_off:  # closing would wait for what does not return
                 leave(code)
             return code
@@ -135,6 +146,14 @@ def leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """An address to listen at: `127.0.0.1:8080`, `[::1]:8080`, or `:8080` for every address. Raises InvalidValue."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > PORT_MAX:
+        raise InvalidValue("--health", f"{text!r} is no address to listen at; write 127.0.0.1:8080")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def seconds_of(text: str, option: str) -> float:
