@@ -66,10 +66,11 @@ class Answer(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """A batch that is in the log, and the offsets of its events."""
+    """A batch that is in the log, and the offsets of its events and of its outcomes."""
 
     batch: Batch
-    offsets: Sequence[int]
+    events: Sequence[int]
+    outcomes: Sequence[int]
 
 
 class LaneRunner:
@@ -310,26 +311,27 @@ class LaneRunner:
         if not self._under_way:
             return []
         batches, self._under_way = self._under_way, []
-        offsets = self._owned().settle().get(self.topics.events, ())
+        offsets = self._owned().settle()
+        events, outcomes = offsets.get(self.topics.events, ()), offsets.get(self.topics.outcomes, ())
         committed: list[Committed] = []
-        first = 0
+        event = outcome = 0
         for batch in batches:
-            end = first + len(batch.events)
-            committed.append(Committed(batch, offsets[first:end]))
-            first = end
+            event_end, outcome_end = event + len(batch.events), outcome + len(batch.outcomes)
+            committed.append(Committed(batch, events[event:event_end], outcomes[outcome:outcome_end]))
+            event, outcome = event_end, outcome_end
         self._tell(committed)
         return committed
 
     def _tell(self, committed: Sequence[Committed]) -> None:
         """Answer clients, and count."""
         assert self._replies is not None, "started lanes can reply"
-        for batch, offsets in committed:
-            self._replies.post(batch, offsets)
-        self.measures.committed([batch for batch, _ in committed], time.monotonic() - self._committing_since)
+        for batch, events, _ in committed:
+            self._replies.post(batch, events)
+        self.measures.committed([each.batch for each in committed], time.monotonic() - self._committing_since)
         traced = [
-            (trace, batch.outcomes[index].value or b"") for batch, _ in committed for trace, index in batch.traces
+            (trace, batch.outcomes[index].value or b"") for batch, _, _ in committed for trace, index in batch.traces
         ]
-        count, ended_ns = sum(len(batch.outcomes) for batch, _ in committed), time.time_ns()
+        count, ended_ns = sum(len(each.outcomes) for each in committed), time.time_ns()
         commands = self.topics.commands
         telemetry.decided(commands, self.partition, self._log, count, traced, self._since_ns, ended_ns)
 
@@ -366,7 +368,7 @@ class LaneRunner:
 def _answers(committed: Sequence[Committed]) -> list[Answer]:
     """Each outcome that answers a command of these batches, with the offset of its last event."""
     answers: list[Answer] = []
-    for batch, offsets in committed:
+    for batch, offsets, _ in committed:
         events = 0
         for index, record in enumerate(batch.outcomes):
             value = record.value
