@@ -16,7 +16,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from eventcore import Aggregate, Context, Value
-from eventcore.avro.control import Discard, Release, is_control, write_control
+from eventcore.avro.control import Control, Discard, Release, is_control, write_control
 from eventcore.avro.envelope import command_envelope, read_envelope
 from eventcore.avro.outcome import OutcomeRecord
 from eventcore.lane.memory import LaneMemory
@@ -62,10 +62,17 @@ CODE: dict[str, Aggregate[Any, Any, Any]] = {
 }
 
 
+CODES: tuple[Literal["old"], Literal["mended"]] = ("old", "mended")
+
+
 class Deploy(NamedTuple):
     """The lane ends, and starts again with this code."""
 
     code: Literal["old", "mended"]
+
+
+class Step(NamedTuple):
+    """The lane decides all that stands in its topic."""
 
 
 class Kill(NamedTuple):
@@ -81,19 +88,23 @@ given_commands: st.SearchStrategy[Value] = st.one_of(
     st.just(Deposit(UNLUCKY)),
 )
 sent = st.builds(command, st.sampled_from(KEYS), given_commands, st.integers(0, IDS))
-orders = st.one_of(st.just(Release()), st.just(Release()), st.just(Discard(first_only=True)), st.just(Discard()))
-ordered = st.builds(
-    lambda key, order, name: Record(key.encode(), write_control(order), command_envelope(id_of(name)), 1_000),
-    st.sampled_from(KEYS),
-    orders,
-    st.integers(1_000, 1_030),
+orders: st.SearchStrategy[Control] = st.one_of(
+    st.just(Release()), st.just(Release()), st.just(Discard(first_only=True)), st.just(Discard())
 )
-Move = Deploy | Kill | list[Record] | Literal["step"]
+
+
+def order(key: str, control: Control, name: int) -> Record:
+    """An operator's order, as it stands in the commands topic."""
+    return Record(key.encode(), write_control(control), command_envelope(id_of(name)), 1_000)
+
+
+ordered = st.builds(order, st.sampled_from(KEYS), orders, st.integers(1_000, 1_030))
+Move = Deploy | Kill | list[Record] | Step
 moves: st.SearchStrategy[Move] = st.one_of(
     st.lists(st.one_of(sent, sent, sent, ordered), min_size=1, max_size=6),
     st.lists(st.one_of(sent, sent, sent, ordered), min_size=1, max_size=6),
-    st.just("step"),
-    st.builds(Deploy, st.sampled_from(["old", "mended"])),
+    st.builds(Step),
+    st.builds(Deploy, st.sampled_from(CODES)),
     st.builds(Kill, st.sampled_from(POINTS)),
 )
 
@@ -122,7 +133,7 @@ class World:
                 assert known(self.lane.memory) == before
             case Kill(point):
                 self.log.point, self.log.passes = point, 0
-            case "step":
+            case Step():
                 try:
                     run(self.lane, self.log)
                 except Killed:
@@ -140,8 +151,7 @@ class World:
             if not self.lane.memory.quarantined:
                 break
             key = min(self.lane.memory.quarantined)
-            order = Record(key, write_control(Release()), command_envelope(id_of(2_000 + number)), 1_000)
-            self.log.append(TOPICS.commands, 0, [order])
+            self.log.append(TOPICS.commands, 0, [order(key.decode(), Release(), 2_000 + number)])
             run(self.lane, self.log)
         assert not self.lane.memory.quarantined
         assert (self.lane.memory.waiting.count, self.lane.memory.waiting.size) == (0, 0)
