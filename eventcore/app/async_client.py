@@ -130,6 +130,7 @@ class AsyncClient:
                 await sent.event.wait()
             if not sent.event.is_set():
                 if sent.awaited is not None and sent.awaited.lossy:
+                    self._client.listening.doubt(sent.awaited)
                     self._queue.put(sent)  # once more: the reply may be lost
                 await sent.event.wait()
         finally:

@@ -139,6 +139,7 @@ class Client:
             try:
                 return awaited.take(command_id, half)
             except OutcomeUnknown:
+                self.listening.doubt(awaited)
                 if awaited.broken is None:
                     self._ask_again(place, record)
         return awaited.take(command_id, began + timeout_s)

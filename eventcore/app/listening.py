@@ -21,10 +21,10 @@ from eventcore.app.awaited import Awaited, Heard
 from eventcore.app.wiring import Machine, Wiring
 from eventcore.avro.outcome import read_outcome
 from eventcore.cut import Cut
-from eventcore.errors import DataError, LogUnavailable, OutcomeUnknown, UnknownName
+from eventcore.errors import DataError, EventcoreError, LogUnavailable, OutcomeUnknown, UnknownName
 from eventcore.lane.reply import Address, cut_of
 from eventcore.log.port import Log, Recorded
-from eventcore.topics import replies_topic
+from eventcore.topics import replies_topic, schemas_topic
 
 logger = logging.getLogger("eventcore.client")
 
@@ -44,6 +44,8 @@ class Listening:
     def __init__(self, wiring: Wiring, log: Log) -> None:
         self._log = log
         self._topic = replies_topic(wiring.name)
+        self._schemas = schemas_topic(wiring.name)
+        self._looking = threading.Lock()
         self._token = os.urandom(TOKEN_BYTES).hex()
         self._lock = threading.Lock()
         self._address: Address | None = None
@@ -76,6 +78,33 @@ class Listening:
             return heard.cut
         return self._outcomes[place.machine.topics.outcomes, place.partition].cut()
 
+    def doubt(self, awaited: Awaited) -> None:
+        """Look whether the replies topic is still there, since nothing was heard for long. Does not wait for it.
+
+        A reader of a deleted topic is told nothing, for ever; the question takes as long as the log's patience.
+        """
+        if awaited.lossy and awaited.broken is None and self._looking.acquire(blocking=False):
+            threading.Thread(target=self._look, args=(awaited,), name="client looks", daemon=True).start()
+
+    def _look(self, awaited: Awaited) -> None:
+        try:
+            awaited.broken = self._missing()
+        finally:
+            self._looking.release()
+
+    def _missing(self) -> EventcoreError | None:
+        """Why there are no replies, although the log is there; None where there are, or nothing is known."""
+        assert self._address is not None, "what is doubted was opened"
+        try:
+            self._log.end(self._topic, self._address.partition)
+        except EventcoreError as gone:
+            try:
+                self._log.end(self._schemas, 0)
+            except EventcoreError:
+                return None  # the whole log is away, and may come back
+            return gone
+        return None
+
     def all(self) -> list[Awaited]:
         """Everything that is listened to now."""
         with self._lock:
@@ -102,7 +131,7 @@ class Listening:
         except UnknownName:
             self._without = True
         except (LogUnavailable, DataError) as fault:
-            self._log.end(self._topic.removesuffix("replies") + "schemas", 0)  # raises where the whole log is away
+            self._log.end(self._schemas, 0)  # raises where the whole log is away
             self._do_without(str(fault))
 
     def _do_without(self, why: str) -> None:
