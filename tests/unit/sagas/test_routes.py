@@ -99,6 +99,21 @@ def test_an_event_of_newer_code_stops_the_relay_rather_than_being_passed_over() 
     assert "travel.trip.events[1]@42 was written by other code" in told.value.__notes__[0]
 
 
+def test_a_strangers_record_that_looks_like_newer_code_or_names_nobody_is_passed_over() -> None:
+    asked: list[Position] = []
+
+    def foreign(at: Position) -> bool:
+        asked.append(at)
+        return True
+
+    route = requests_of(ABCD, EVENTS, TOPICS, dict.fromkeys(TOPICS, PARTITIONS), foreign)
+    assert route(AT, Recorded(AT.offset, b"t1", b"\xc3\x01" + b"newer..." + b"body", ENVELOPE, 1_000)) is None
+    assert route(AT, ledger(StepRequested("A", "gone", "ann", "Book", b"x"))) is None
+    assert asked == [AT, AT]
+    assert route(AT, ledger(ORDER)) is not None
+    assert asked == [AT, AT]
+
+
 def test_an_order_to_an_aggregate_that_the_app_no_longer_has_is_named() -> None:
     with pytest.raises(UnknownName, match=r"asked for by trip 't1' at travel.trip.events\[1\]@42.* booking, trip"):
         requests(AT, ledger(StepRequested("A", "gone", "ann", "Book", b"x")))
