@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ledger servers servers-three test test-fast check format bench clean
+.PHONY: help install demo ledger servers servers-three test test-fast check format bench faults clean
 
 help:
 	@echo "make demo       the bank, on SQLite, in under a minute"
@@ -18,6 +18,7 @@ help:
 	@echo "make check      lint, format, types (mypy, pyright), import contracts"
 	@echo "make format     format the sources and mend what ruff can mend"
 	@echo "make bench      ours beside the raw client's, in one run"
+	@echo "make faults     kill, stop and cut what the project runs on, and judge what comes of it [ARGS='--only kill --seed 7']"
 	@echo "make clean      remove the environment and what tools left"
 
 install: $(READY)
@@ -64,6 +65,9 @@ format: $(READY)
 
 bench: $(READY)
 	EVENTCORE_TEST_DOCKER=no $(BIN)/python -m benchmarks
+
+faults: $(READY)
+	$(BIN)/python -m faults $(ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
