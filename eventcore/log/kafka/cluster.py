@@ -155,14 +155,6 @@ class Cluster:
                 raise fault(KafkaException(found.error), doing, self._settings.bootstrap)
             time.sleep(AGAIN_S)
 
-    def find_group(self, reader: str, topic: str, partition: int) -> None:
-        """Return when the coordinator of a reader's group answers.
-
-        While it does not, as on a cluster that has never had a group, the library's call that sends a position within a
-        transaction hangs: in 4 of 4 tries for more than 12 s with a timeout of 5. Asked for before, it takes 40 ms.
-        """
-        self._position(reader, self._settings.name(topic), partition, require_stable=False)
-
     def save(self, reader: str, topic: str, positions: Mapping[int, int]) -> None:
         """Commit a group's positions, outside any transaction."""
         self.check(topic, positions)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from eventcore.errors import WrongUse
-from eventcore.log.checks import check_records, check_start, lane_reader
+from eventcore.log.checks import check_records, check_start
 from eventcore.log.kafka.cluster import Cluster
 from eventcore.log.kafka.member import KafkaMember
 from eventcore.log.kafka.options import check_options
@@ -118,7 +118,6 @@ class KafkaLog:
         self._check_open()
         for topic in topics:
             self._cluster.check(topic, [partition])
-        self._cluster.find_group(lane_reader(topics), topics.commands, partition)
         return self._kept(KafkaWriter(self._settings, topics, partition))
 
     def join(self, topics: Topics, share: Share, group: str | None = None) -> KafkaMember:

@@ -21,6 +21,7 @@ W5  A transaction's first record is handed over when the broker has the last one
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ from eventcore.errors import Fenced, LogUnavailable, OutcomeUnknown, SystemFault
 from eventcore.log.checks import check_lane_topic, check_records, lane_reader
 from eventcore.log.kafka.bounded import BoundedCalls, CallHangs, Pending
 from eventcore.log.kafka.client import Consumer, KafkaException, TopicPartition
-from eventcore.log.kafka.faults import FENCED, code_of, error_of, fault
+from eventcore.log.kafka.faults import AWAY, FENCED, code_of, error_of, fault
 from eventcore.log.kafka.lines import ClientLines
 from eventcore.log.kafka.member import KafkaStanding
 from eventcore.log.kafka.produce import hand_over
@@ -40,6 +41,7 @@ from eventcore.topics import Topics
 
 OWN_S = 30.0  # a slot is taken in 55 ms, with a transaction to abort 0.6 s, on a broker that just started 1-3 s
 POSITION_BOUND_S = POSITION_S + 5.0  # the library's own timeout was seen to fail: then the call is left behind
+AGAIN_S = 0.05  # between two questions for a coordinator that is not ready
 GRACE_S = 15.0  # beyond every timeout that the library was given
 
 
@@ -52,7 +54,6 @@ class KafkaWriter:
         self._partition = partition
         self._name = f"{lane_reader(topics)}[{partition}]"
         self._names = {topic: settings.name(topic) for topic in topics}
-        self._nobody: Any = _memberless(settings, topics)
         self._decide_s = settings.transaction_ms / 1_000
         self._calls = BoundedCalls(f"eventcore {self._name}")
         self._slots = [Slot(settings, settings.transactional_id(topics, partition, slot)) for slot in range(RING)]
@@ -62,7 +63,7 @@ class KafkaWriter:
         self._empty = False  # a commit of nothing was begun, and is to be settled
         self._finished: SystemFault | None = None
         self._closed = False
-        self._own()
+        self._nobody: Any = self._own()
 
     def append(self, topic: str, records: Sequence[Record]) -> None:
         """Add records to the open transaction; waits until the broker has those of the one that is being decided."""
@@ -149,14 +150,18 @@ class KafkaWriter:
         self._closed = True
         self._release()
 
-    def _own(self) -> None:
+    def _own(self) -> Any:
+        nobody = self._bounded(
+            functools.partial(_memberless, self._settings, self._topics, self._partition), ANSWER_S, At.OWNING
+        )
         # A client that is not connected yet asks for its coordinator in vain, and then again after 500 ms: a question that
-        # waits for the connection makes owning take 70 ms instead of 520. (A transaction that must be aborted costs 500.)
+        # waits for the connection makes owning take 110 ms instead of 520. (A transaction that must be aborted costs 500.)
         for slot in list(self._slots):
             look = functools.partial(slot.producer.list_topics, self._names[self._topics.events], ANSWER_S)
             self._bounded(look, ANSWER_S, At.OWNING)
         for slot in list(self._slots):
             self._bounded(functools.partial(slot.producer.init_transactions, OWN_S), OWN_S, At.OWNING)
+        return nobody
 
     def _release(self) -> None:
         """Let go of the clients and the thread; an error that is kept may keep this writer alive for longer."""
@@ -214,10 +219,10 @@ class KafkaWriter:
             raise self._finished
         return Consumed(at, standing.metadata)
 
-    def _bounded(self, call: Callable[[], object], bound_s: float, at: At) -> None:
+    def _bounded(self, call: Callable[[], Any], bound_s: float, at: At) -> Any:
         """Make a call that decides something; whatever fails in it ends this writer."""
         try:
-            self._calls.run(call, bound_s + GRACE_S)
+            return self._calls.run(call, bound_s + GRACE_S)
         except (KafkaException, SystemError, CallHangs) as raised:
             raise self._finish(raised, at, self._open) from raised
 
@@ -282,10 +287,27 @@ def _hung(raised: CallHangs, doing: str, bootstrap: str, *, sent: bool) -> Syste
     return LogUnavailable(f"{text} Nothing was written; own the lane again")
 
 
-def _memberless(settings: KafkaSettings, topics: Topics) -> Any:
-    """What the group's coordinator wants to see with a position that is nobody's: the lane's group, no member (W3)."""
-    consumer: Any = Consumer(settings.consumer(settings.group(lane_reader(topics)), ClientLines()))
+def _memberless(settings: KafkaSettings, topics: Topics, partition: int) -> Any:
+    """What the group's coordinator wants to see with a position that is nobody's: the lane's group, no member (W3).
+
+    Returns when that coordinator answers (60 ms). While it does not, as on a cluster that has never had a group, the call
+    that sends a position hangs: in 4 of 4 tries for more than 12 s with a timeout of 5. A consumer of its own is asked,
+    for undecided positions too: a long-lived administrative client was seen to end the process (an assertion of the
+    library's) when its connection broke during this question.
+    """
+    config = settings.consumer(settings.group(lane_reader(topics)), ClientLines())
+    consumer: Any = Consumer(config | {"isolation.level": "read_uncommitted"})
+    at = TopicPartition(settings.name(topics.commands), partition)
+    deadline = time.monotonic() + ANSWER_S
     try:
-        return consumer.consumer_group_metadata()
+        while True:
+            try:
+                consumer.committed([at], timeout=ANSWER_S / 4)
+            except KafkaException as raised:
+                if code_of(raised) not in AWAY or time.monotonic() > deadline:
+                    raise
+                time.sleep(AGAIN_S)
+            else:
+                return consumer.consumer_group_metadata()
     finally:
         consumer.close()
