@@ -34,7 +34,7 @@ from projections.views import Parked, Standing
 
 Row = TypeVar("Row", bound=Value)
 
-PLAIN = struct.Struct(f">10s16xQH2xIQQQ{len(NO_OPTIONS)}s")  # head, version, index, term … cause, no options
+PLAIN = struct.Struct(f">10s16xQ4xIQQQ{len(NO_OPTIONS)}s")  # head, version, term, sequence, stamp, cause, no options
 LOOK_BACK = 100  # offsets before a projection's position that are read once more when it starts, at first
 REASON_CHARS_MAX = 2_000  # kept of what a parked record's reason says; its bytes are kept whole
 
@@ -76,36 +76,24 @@ class Reader:
         for record in records:
             envelope = record.envelope
             try:
-                head, version, index, its_term, its_sequence, its_stamp, its_cause, options = unpack(envelope)  # type: ignore[arg-type]  # None raises
+                head, version, its_term, its_sequence, its_stamp, its_cause, options = unpack(envelope)  # type: ignore[arg-type]  # None raises
                 plain = head == HEAD and options == NO_OPTIONS
             except (struct.error, TypeError):
-                plain, version, index, its_term, its_sequence, its_stamp, its_cause = False, 0, 0, 0, 0, 0, 0
+                plain, version, its_term, its_sequence, its_stamp, its_cause = False, 0, 0, 0, 0, 0
             if not plain:
                 try:
                     whole = read_envelope(envelope)
                 except DataError as foreign:
                     parked.append(_parked(partition, record, str(foreign)))
                     continue
-                version, index, its_term, its_sequence = whole.version, whole.index, whole.term, whole.sequence
+                version, its_term, its_sequence = whole.version, whole.term, whole.sequence
                 its_stamp, its_cause = whole.stamp, whole.cause
-            if (
-                its_sequence <= sequence
-                or its_term < term
-                or its_cause < cause
-                or (its_stamp <= stamp and (its_stamp < stamp or not index))
-            ):
-                stale = f"sequence {its_sequence} of term {its_term} after sequence {sequence} of term {term}"
-                if its_sequence > sequence and its_term >= term:
-                    stale += f", but stamp {its_stamp} after {stamp} and cause {its_cause} after {cause}"
-                parked.append(_parked(partition, record, stale))
+            # The common case first: the next sequence, and later in every respect. All else is looked at closely.
+            if not (
+                its_stamp > stamp and its_sequence == sequence + 1 and its_cause >= cause and its_term >= term
+            ) and (why := self._not_ours(partition, records, record, Mark(sequence, term, stamp, cause))):
+                parked.append(_parked(partition, record, why))
                 continue
-            if its_sequence > sequence + 1:
-                before = Mark(sequence, term, stamp, cause)
-                if standing_of_event(read_envelope(envelope), before) == "foreign" or _goes_on(records, record, before):
-                    changed = f"sequence {its_sequence} after {sequence}, where {sequence + 1} is still to come"
-                    parked.append(_parked(partition, record, changed))
-                    continue
-                raise self._gap(partition, record, sequence, its_sequence)
             try:
                 value = record.value
                 event = decoders[value[:HEAD_BYTES]](value, HEAD_BYTES)  # type: ignore[index, arg-type]  # None raises
@@ -121,6 +109,19 @@ class Reader:
         make = self._key_for
         keys = instances if make is None else list(map(make, instances, events))
         return Taken(keys, instances, events, offsets, fresh, parked, Mark(sequence, term, stamp, cause))
+
+    def _not_ours(self, partition: int, records: Sequence[Recorded], record: Recorded, last: Mark) -> str:
+        """Why this record, whose envelope can be read, is no event of ours; empty where it is. Raises BrokenLog (F3)."""
+        envelope = read_envelope(record.envelope)
+        sequence, standing = envelope.sequence, standing_of_event(envelope, last)
+        if standing == "own":
+            return ""
+        if standing == "gap" and not _goes_on(records, record, last):
+            raise self._gap(partition, record, last.sequence, sequence)
+        stale = f"sequence {sequence} of term {envelope.term} after sequence {last.sequence} of term {last.term}"
+        if sequence > last.sequence and envelope.term >= last.term:
+            stale += f", but stamp {envelope.stamp} after {last.stamp} and cause {envelope.cause} after {last.cause}"
+        return stale
 
     def _gap(self, partition: int, record: Recorded, sequence: int, found: int) -> BrokenLog:
         where = str(Position(self._topic, partition, record.offset))

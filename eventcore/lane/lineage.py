@@ -73,7 +73,7 @@ def _standing(record: Placed, last: Placed, *, turn_goes_on: bool) -> Standing:
         record.sequence <= last.sequence
         or record.term < last.term
         or record.cause < last.cause
-        or not (record.stamp > last.stamp or turn_goes_on)
+        or not (record.stamp > last.stamp or turn_goes_on or not last.stamp)
     ):
         return "foreign"
     if record.sequence == last.sequence + 1:
