@@ -21,7 +21,9 @@ from tests.contracts.log.places import POLL_S, TOPICS, keys, owned, plans, read,
 from tests.contracts.log.test_threads import running
 
 AWAY = "127.0.0.1:1"  # nothing listens there
-BACK_S = 60.0  # a broker that was killed listens again after 3 to 11 s
+# A broker that was killed listens again after 3 to 11 s. What a writer may take to notice is more: 10 s for a position, else
+# 20 s each to flush and to commit and 15 of grace, and then up to 30 s to own the lane again; all of it twice at the worst.
+BACK_S = 150.0
 
 _confluent: Any = confluent_kafka
 _admin: Any = admin
