@@ -16,9 +16,13 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.control import CONTROL_SCHEMAS, check_apart
 from eventcore.avro.envelope import ENVELOPE_SCHEMA
 from eventcore.avro.envelope import HEAD as ENVELOPE_HEAD
+from eventcore.avro.facts import FACT_SCHEMAS
 from eventcore.avro.outcome import HEAD as OUTCOME_HEAD
 from eventcore.avro.outcome import OUTCOME_SCHEMA
+from eventcore.avro.snapshot import HEAD as SNAPSHOT_HEAD
+from eventcore.avro.snapshot import SNAPSHOT_SCHEMA
 from eventcore.errors import NotSupported, UnknownName
+from eventcore.lane.checkpoint import trust_of
 from eventcore.lane.restore import read_to
 from eventcore.log.port import COMMANDS_KEPT_MS, REPLIES_KEPT_BYTES, REPLIES_KEPT_MS, Log, Record, TopicPlan
 from eventcore.topics import NAME, Topics, replies_topic, schemas_topic
@@ -42,6 +46,7 @@ class Machine:
     def schemas(self) -> dict[str, dict[bytes, str]]:
         """The text of every schema that this machine's records name, by topic and fingerprint."""
         envelope = {ENVELOPE_HEAD[2:]: schema_text(ENVELOPE_SCHEMA)}
+        state = trust_of(self.aggregate, self.events).codec
         return {
             self.topics.commands: {**self.commands.schemas, **CONTROL_SCHEMAS, **envelope},
             self.topics.events: {**self.events.schemas, **envelope},
@@ -49,6 +54,11 @@ class Machine:
                 **self.commands.schemas,
                 **CONTROL_SCHEMAS,
                 OUTCOME_HEAD[2:]: schema_text(OUTCOME_SCHEMA),
+            },
+            self.topics.snapshots: {
+                **({} if state is None else {state.fingerprint: state.text}),
+                **FACT_SCHEMAS,
+                SNAPSHOT_HEAD[2:]: schema_text(SNAPSHOT_SCHEMA),
             },
         }
 

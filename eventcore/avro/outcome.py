@@ -106,7 +106,7 @@ def read_outcome(data: bytes | None) -> OutcomeRecord:
     return OutcomeRecord(command_id, version, count, term, sequence, stamp, cause, events, details)
 
 
-def _length(count: int) -> bytes:
+def length_of(count: int) -> bytes:
     """An Avro long that is not negative: zigzag, then seven bits a byte, lowest first."""
     rest = count << 1
     out = bytearray()
@@ -117,7 +117,7 @@ def _length(count: int) -> bytes:
     return bytes(out)
 
 
-_LENGTHS = tuple(_length(count) for count in range(8_192))  # longer commands are rare enough to be counted out
+_LENGTHS = tuple(length_of(count) for count in range(8_192))  # longer commands are rare enough to be counted out
 _NONE, _SOME = b"\x00", b"\x02"  # the branches of an optional field
 _OPTIONAL = sum(field.default is None for field in msgspec.structs.fields(Details))
 _ACCEPTED = _details.encode(Details("accepted", repeated=False, command=b""))[:2]
@@ -131,7 +131,7 @@ def plain_acceptance(command: bytes) -> bytes:
     `tests/unit/avro/test_outcome.py` holds it to what `write_details` gives.
     """
     size = len(command)
-    return _ACCEPTED + (_LENGTHS[size] if size < 8_192 else _length(size)) + command + _ALL_NONE
+    return _ACCEPTED + (_LENGTHS[size] if size < 8_192 else length_of(size)) + command + _ALL_NONE
 
 
 def plain_refusal(command: bytes, reason: str, message: str) -> bytes:
@@ -143,7 +143,7 @@ def plain_refusal(command: bytes, reason: str, message: str) -> bytes:
     return b"".join(
         (
             _REFUSED,
-            _LENGTHS[size] if size < 8_192 else _length(size),
+            _LENGTHS[size] if size < 8_192 else length_of(size),
             command,
             _SOME,
             _LENGTHS[len(reason)],

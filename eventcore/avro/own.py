@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from eventcore.avro.canonical import schema_text
 from eventcore.avro.control import CONTROL_TEXTS
 from eventcore.avro.envelope import ENVELOPE_SCHEMA
+from eventcore.avro.facts import FACT_TEXTS
 from eventcore.avro.outcome import OUTCOME_SCHEMA
+from eventcore.avro.snapshot import SNAPSHOT_SCHEMA
 
 
 def own_schemas() -> Mapping[str, str]:
@@ -15,5 +17,7 @@ def own_schemas() -> Mapping[str, str]:
     return {
         "eventcore/Envelope": schema_text(ENVELOPE_SCHEMA),
         "eventcore/Outcome": schema_text(OUTCOME_SCHEMA),
+        "eventcore/Snapshot": schema_text(SNAPSHOT_SCHEMA),
         **CONTROL_TEXTS,
+        **FACT_TEXTS,
     }

@@ -32,12 +32,15 @@ class Waiting(NamedTuple):
 
 @dataclass
 class Backlog:
-    """All that waits in one lane."""
+    """All that waits in one lane. `changed` holds the ids of what came to wait or went, until it is cleared."""
 
     count: int = 0
     size: int = 0
     _of: dict[bytes, dict[bytes, Waiting]] = field(default_factory=dict[bytes, dict[bytes, Waiting]])
     _keys: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    _places: dict[bytes, int] = field(default_factory=dict[bytes, int], compare=False)
+    _next: int = field(default=0, compare=False)
+    changed: set[bytes] = field(default_factory=set[bytes], compare=False)
 
     def of(self, key: bytes) -> list[Waiting]:
         """What waits behind an instance, first come first."""
@@ -66,6 +69,9 @@ class Backlog:
             self._keys[waiting.command_id] = key
             self.count += 1
             self.size += len(waiting.value) + OVERHEAD_BYTES
+            self._places[waiting.command_id] = self._next
+            self._next += 1
+        self.changed.add(waiting.command_id)
         self._of.setdefault(self._keys[waiting.command_id], {})[waiting.command_id] = waiting
 
     def drop(self, command_id: bytes) -> Waiting | None:
@@ -73,9 +79,33 @@ class Backlog:
         key = self._keys.pop(command_id, None)
         if key is None:
             return None
+        self.changed.add(command_id)
+        del self._places[command_id]
         waiting = self._of[key].pop(command_id)
         if not self._of[key]:
             del self._of[key]
         self.count -= 1
         self.size -= len(waiting.value) + OVERHEAD_BYTES
         return waiting
+
+    def ids(self) -> list[bytes]:
+        """The ids of all that waits."""
+        return list(self._keys)
+
+    def placed(self, command_id: bytes) -> tuple[bytes, int, Waiting] | None:
+        """The instance of a waiting command, its place among all that came to wait, and itself; or None."""
+        key = self._keys.get(command_id)
+        return None if key is None else (key, self._places[command_id], self._of[key][command_id])
+
+    def restore(self, key: bytes, place: int, waiting: Waiting) -> None:
+        """Keep a command again that waited at this place; `in_order` when all are kept."""
+        self.keep(key, waiting)
+        self._places[waiting.command_id] = place
+        self._next = max(self._next, place + 1)
+
+    def in_order(self) -> None:
+        """Put what was restored in the order of its places."""
+        self._of = {
+            key: dict(sorted(held.items(), key=lambda item: self._places[item[0]])) for key, held in self._of.items()
+        }
+        self.changed.clear()

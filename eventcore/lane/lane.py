@@ -25,6 +25,7 @@ from eventcore.avro.outcome import HEAD as OUTCOME_HEAD
 from eventcore.avro.outcome import OUTCOME_FIXED, plain_acceptance, plain_refusal
 from eventcore.context import COUNTER_BITS, Context
 from eventcore.errors import DataError, DecodeError
+from eventcore.lane.checkpoint import CHECKPOINTING, Checkpointing, Checkpoints, trust_of
 from eventcore.lane.clock import AHEAD_MAX_MS, after, too_far_ahead
 from eventcore.lane.journal import (
     COMMAND_BYTES_MAX,
@@ -64,6 +65,7 @@ class Lane:
         commands: Catalogue,
         events: Catalogue,
         memory: LaneMemory,
+        pace: Checkpointing = CHECKPOINTING,
     ) -> None:
         self._aggregate = aggregate
         self._topics = topics
@@ -73,6 +75,7 @@ class Lane:
         self._encode = events.encode
         self._journal = Journal(memory)
         self._quarantine = Quarantine(memory, self._journal)
+        self.checkpoints = Checkpoints(memory, trust_of(aggregate, events), pace)
         self.memory = memory
         self.term = memory.term + 1
         self._known = {PLAIN: NOTHING}  # a client's address alone makes no command rare: all of its end alike
@@ -160,6 +163,7 @@ class Lane:
                 batch.replies.append((options.reply, len(outcomes) - 1))
         memory.stamp = stamp
         memory.next_command = batch.consumed
+        self.checkpoints.write(batch, len(records))
         return batch
 
     def _take_rare(self, record: Recorded, stamp: int, now_ms: int, batch: Batch) -> int:
@@ -307,6 +311,7 @@ class Lane:
             written = self._journal.write_outcome(case, violated, batch, detail=QUARANTINED if stop else None)
             if stop:
                 self.memory.quarantined[key] = f"violated {written.reason}"
+                self.memory.changed_stops.add(key)
             return written
         if len(bodies) > EVENTS_A_TURN_MAX or max(map(len, bodies), default=0) > COMMAND_BYTES_MAX:
             limits = f"a turn may have {EVENTS_A_TURN_MAX} events of at most {COMMAND_BYTES_MAX} bytes each"

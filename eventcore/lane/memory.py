@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from eventcore.avro.envelope import SagaStep, Source
+from eventcore.avro.facts import Place
 from eventcore.avro.outcome import Kind
 from eventcore.lane.backlog import BACKLOG_FULL, DISCARDED, Backlog
 from eventcore.lane.window import Window
 
+NOWHERE = Place(0, 0, 0, 0, 0)
 UNDONE = "undone"  # the reason of a do that comes after its undo
 NOTHING_TO_UNDO = "nothing to undo"  # what is said to an undo whose do did not take effect
 StepKey = tuple[str, str, str]
@@ -52,6 +54,20 @@ class Foreign(NamedTuple):
 
 
 @dataclass
+class Marks:
+    """Where the lane's own records end in the log, as far as commits have told, and where generations begin."""
+
+    events: Place = NOWHERE
+    outcomes: Place = NOWHERE
+    begun: dict[int, Place] = field(default_factory=lambda: {0: NOWHERE})  # by the generation of the window
+
+    def begin(self, generation: int, place: Place) -> None:
+        """A generation of the window begins at this place; those before the last two are of no use."""
+        self.begun[generation] = place
+        self.begun.pop(generation - 3, None)
+
+
+@dataclass
 class LaneMemory:
     """Everything a lane knows. `decided` maps an accepted command's id to the bare version, to save memory."""
 
@@ -68,6 +84,15 @@ class LaneMemory:
     outcome_sequence: int = 0
     stamp: int = 0
     next_command: int = 0
+
+    # For checkpoints: where commits stand, what changed since the last mark, which facts the open batch must write.
+    marks: Marks = field(default_factory=Marks, compare=False)
+    marked: int = field(default=0, compare=False)  # the last outcome before the last mark
+    dirty: set[bytes] = field(default_factory=set[bytes], compare=False)
+    touched: set[bytes] = field(default_factory=set[bytes], compare=False)  # the keys of their records
+    changed_steps: set[StepKey] = field(default_factory=set[StepKey], compare=False)
+    changed_stops: set[bytes] = field(default_factory=set[bytes], compare=False)  # instances, see quarantine.py
+    judged: dict[bytes, str] = field(default_factory=dict[bytes, str], compare=False)  # unsound by its state alone
 
     def answer_of(self, command_id: bytes) -> Decided | None:
         """The decision already given to this command, or None."""
@@ -114,3 +139,4 @@ class LaneMemory:
         before = self.step(step)
         kept = StepMemory(decided, before.undo) if step.action == "do" else StepMemory(before.do, decided)
         self.steps[step.saga, step.id, step.step] = kept
+        self.changed_steps.add((step.saga, step.id, step.step))

@@ -53,6 +53,7 @@ class Quarantine:
             )
             decided = Decided("parked", version, BACKLOG_FULL, again)
         written = self._journal.write_outcome(case, decided, batch)
+        self._memory.changed_stops.add(key)
         if full is None:
             self._keep(key, case, written)
 
@@ -61,6 +62,7 @@ class Quarantine:
         key = _key(case)
         full = self._full(case)
         written = self._journal.write_fault(case, version, fault, batch, BACKLOG_FULL if full is not None else RAISED)
+        self._memory.changed_stops.add(key)
         self._memory.quarantined[key] = written.message or RAISED
         if full is None:
             self._keep(key, case, written)
@@ -72,6 +74,7 @@ class Quarantine:
         Its own outcome comes last, so that the cut of whoever gave it holds everything that followed.
         """
         first = len(batch.outcomes)
+        self._memory.changed_stops.add(_key(case))
         if (answer := self._impossible(case, order, version)) is None and isinstance(order, Release):
             case, answer = self._release(case, order, batch, decide)
         elif answer is None and isinstance(order, Discard):

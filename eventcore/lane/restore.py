@@ -14,20 +14,27 @@ R5  The last outcome says how many events there are; another number means that t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.envelope import Envelope, read_envelope
+from eventcore.avro.facts import LaneState, Place
 from eventcore.avro.outcome import OutcomeRecord, read_outcome
 from eventcore.cut import Position
 from eventcore.errors import BrokenLog, DataError, DecodeError, InvalidValue, TimedOut
-from eventcore.lane.lineage import BEFORE_ALL, Placed, standing_of_event, standing_of_outcome
+from eventcore.lane.checkpoint import CHECKPOINTING, Checkpointing, moved, rewrite, trust_of
+from eventcore.lane.lineage import Placed, standing_of_event, standing_of_outcome
 from eventcore.lane.memory import Decided, Foreign, LaneMemory
 from eventcore.lane.quarantine import found_in_events, recall
+from eventcore.lane.snapshot import Found, trusted
+from eventcore.lane.window import Window
 from eventcore.log.port import Log, Recorded
 from eventcore.topics import Topics
+
+logger = logging.getLogger(__name__)
 
 READ_MOST = 5_000  # records a poll: enough to amortise it, small enough to stay out of the way
 STALLED_S = 60.0  # a log that yields nothing for this long below its own end is not going to
@@ -68,6 +75,21 @@ def read_to(
         follower.close()
 
 
+def read_snapshots(log: Log, topics: Topics, partition: int, progress: Progress) -> Found:
+    """The last record of each key in a lane's snapshots."""
+    found: Found = {}
+    end = log.end(topics.snapshots, partition)
+    start = log.beginning(topics.snapshots, partition)
+    for records in read_to(log, topics.snapshots, partition, end, progress, start=start):
+        for record in records:
+            if record.key:
+                if record.value is None:
+                    found.pop(record.key, None)
+                else:
+                    found[record.key] = record.value
+    return found
+
+
 def restore(
     log: Log,
     aggregate: Aggregate[Any, Any, Any],
@@ -75,18 +97,56 @@ def restore(
     partition: int,
     events: Catalogue,
     progress: Progress = no_progress,
+    pace: Checkpointing = CHECKPOINTING,
 ) -> LaneMemory:
-    """Read a lane's memory back from its events and outcomes.
+    """Read a lane's memory back: from its last checkpoint on where there is one to be trusted, else from the beginning.
 
     Raises BrokenLog where records are missing, TimedOut where the log stands still below its end.
     """
-    memory = LaneMemory()
-    folder = _Folder(aggregate, topics.events, partition, events, memory)
-    for records in read_to(log, topics.events, partition, log.end(topics.events, partition), progress):
+    found = read_snapshots(log, topics, partition, progress)
+    trust = trust_of(aggregate, events)
+    known = trusted(found, trust, log, topics, partition, pace.window)
+    if known is not None:
+        memory, state = known
+        found.clear()
+        try:
+            return _read(log, aggregate, topics, partition, events, memory, state, progress)
+        except BrokenLog as broken:
+            logger.warning(
+                "%s[%d]: a checkpoint leads to a contradiction, %s: all is read", topics.events, partition, broken
+            )
+            found = read_snapshots(log, topics, partition, progress)
+    memory = LaneMemory(decided=Window(pace.window))
+    _read(log, aggregate, topics, partition, events, memory, None, progress)
+    rewrite(memory, found)
+    return memory
+
+
+def _read(
+    log: Log,
+    aggregate: Aggregate[Any, Any, Any],
+    topics: Topics,
+    partition: int,
+    events: Catalogue,
+    memory: LaneMemory,
+    state: LaneState | None,
+    progress: Progress,
+) -> LaneMemory:
+    """Fold the events into a memory and read the outcomes: from a checkpoint's marks on, or all of them."""
+    marks = memory.marks
+    if state is not None:
+        marks.events, marks.outcomes = state.events, state.outcomes
+        marks.begun = {state.generation: state.outcomes}
+        memory.event_sequence, memory.outcome_sequence = state.events.sequence, state.outcomes.sequence
+        memory.marked = state.outcomes_until
+    folder = _Folder(aggregate, topics.events, partition, events, memory, tail=state is not None)
+    start, end = marks.events.offset, log.end(topics.events, partition)
+    for records in read_to(log, topics.events, partition, end, progress, start=start):
         for record in records:
             folder.take(record)
-    outcomes = _Outcomes(topics.outcomes, partition, memory)
-    for records in read_to(log, topics.outcomes, partition, log.end(topics.outcomes, partition), progress):
+    outcomes = _Outcomes(topics.outcomes, partition, memory, tail=state is not None)
+    start, end = marks.outcomes.offset, log.end(topics.outcomes, partition)
+    for records in read_to(log, topics.outcomes, partition, end, progress, start=start):
         for record in records:
             outcomes.take(record)
     outcomes.check_end(folder.gap)
@@ -116,14 +176,22 @@ class _Folder:
     """Folds the events of one partition into a lane's memory."""
 
     def __init__(
-        self, aggregate: Aggregate[Any, Any, Any], topic: str, partition: int, events: Catalogue, memory: LaneMemory
+        self,
+        aggregate: Aggregate[Any, Any, Any],
+        topic: str,
+        partition: int,
+        events: Catalogue,
+        memory: LaneMemory,
+        *,
+        tail: bool,
     ) -> None:
         self._aggregate = aggregate
         self._topic = topic
         self._partition = partition
         self._events = events
         self._memory = memory
-        self._last: Placed = BEFORE_ALL
+        self._tail = tail
+        self._last: Placed = memory.marks.events
         self.gap: BrokenLog | None = None
 
     def take(self, record: Recorded) -> None:
@@ -139,6 +207,7 @@ class _Folder:
             self.gap = self.gap or gap
             return
         self._last, self.gap = envelope, None
+        memory.marks.events = Place(record.offset + 1, envelope.sequence, envelope.term, envelope.stamp, envelope.cause)
         memory.event_sequence = envelope.sequence
         _advance(memory, envelope.term, envelope.stamp)
         if record.key is not None and record.key not in memory.unsound:
@@ -148,6 +217,8 @@ class _Folder:
         held = self._memory.instances.get(key)
         try:
             state, version = held if held is not None else (self._aggregate.initial(), 0)
+            if self._tail and envelope.version <= version and key not in self._memory.dirty:
+                return  # the snapshot is newer than the mark, and holds this event
             if envelope.version != version + 1:
                 self._stop(key, f"{where}: version {envelope.version} follows {version}")
                 return
@@ -156,13 +227,16 @@ class _Folder:
             self._stop(key, f"{where}: {type(fault).__name__}: {fault}")
             return
         self._memory.instances[key] = (state, version + 1)
+        self._memory.dirty.add(key)
 
     def judge(self) -> None:
         """R4: quarantine every instance whose state today's invariants or types refuse, and all that R2 and R3 met."""
         memory = self._memory
         for key, (state, version) in memory.instances.items():
             if (broken := self._broken_by(state)) is not None:
-                self._stop(key, f"its stored state at version {version} breaks {broken}")
+                why = f"its stored state at version {version} breaks {broken}"
+                if memory.unsound.setdefault(key, why) is why:
+                    memory.judged[key] = why
         for key, passed in memory.passed.items():
             if key in memory.foreign and memory.foreign[key].offset < passed:
                 del memory.foreign[key]
@@ -183,10 +257,12 @@ class _Folder:
 
     def _meet(self, record: Recorded, why: str) -> None:
         if record.key is not None:
+            self._memory.changed_stops.add(record.key)
             self._memory.foreign[record.key] = Foreign(record.offset, why)
 
     def _stop(self, key: bytes, why: str) -> None:
         self._memory.unsound.setdefault(key, why)
+        self._memory.changed_stops.add(key)
 
 
 class _Gap(NamedTuple):
@@ -199,9 +275,10 @@ class _Gap(NamedTuple):
 class _Outcomes:
     """Reads the outcomes of one partition into a lane's memory."""
 
-    def __init__(self, topic: str, partition: int, memory: LaneMemory) -> None:
+    def __init__(self, topic: str, partition: int, memory: LaneMemory, *, tail: bool) -> None:
+        self._tail = tail
         self._last = Position(topic, partition, 0)
-        self._before: Placed = BEFORE_ALL
+        self._before: Placed = memory.marks.outcomes
         self._gap: _Gap | None = None
         self._events = 0  # as the last outcome counts them
         self._memory = memory
@@ -222,13 +299,24 @@ class _Outcomes:
             self._gap = _Gap(self._gap.fault if self._gap is not None else gap, outcome.events)
             return
         self._gap = None
+        self._mark(record.offset, outcome)
         self._last, self._events, self._before = where, outcome.events, outcome
         memory.outcome_sequence = outcome.sequence
         memory.decided.turn(outcome.sequence)
         _advance(memory, outcome.term, outcome.stamp)
         memory.next_command = max(memory.next_command, outcome.cause + 1)
         if not outcome.details.repeated:
-            _remember(memory, record.key or b"", outcome)
+            details = outcome.details
+            decided = Decided(details.kind, outcome.version, details.reason, details.message)
+            memory.remember(outcome.command_id, details.source, None if self._tail else details.step, decided)
+            if not self._tail:  # otherwise facts say it
+                recall(memory, record.key or b"", outcome)
+
+    def _mark(self, offset: int, outcome: OutcomeRecord) -> None:
+        marks, size = self._memory.marks, self._memory.decided.size
+        if outcome.sequence % size == 0:
+            marks.begin(outcome.sequence // size, moved(marks.outcomes, offset))
+        marks.outcomes = Place(offset + 1, outcome.sequence, outcome.term, outcome.stamp, outcome.cause)
 
     def check_end(self, events_gap: BrokenLog | None) -> None:
         """R1, R5: compare the events that were read with what the last outcome says.
@@ -248,10 +336,3 @@ class _Outcomes:
 def _advance(memory: LaneMemory, term: int, stamp: int) -> None:
     memory.term = max(memory.term, term)
     memory.stamp = max(memory.stamp, stamp)
-
-
-def _remember(memory: LaneMemory, key: bytes, outcome: OutcomeRecord) -> None:
-    details = outcome.details
-    decided = Decided(details.kind, outcome.version, details.reason, details.message)
-    memory.remember(outcome.command_id, details.source, details.step, decided)
-    recall(memory, key, outcome)

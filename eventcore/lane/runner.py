@@ -26,6 +26,7 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.outcome import OutcomeRecord, command_id_in, event_count_in, read_outcome
 from eventcore.cut import Cut
 from eventcore.errors import EventcoreError, OutcomeUnknown, WrongUse
+from eventcore.lane.checkpoint import CHECKPOINTING, Checkpointing
 from eventcore.lane.intake import BATCH_BYTES_MAX, Intake, Pace
 from eventcore.lane.journal import Batch
 from eventcore.lane.lane import Lane
@@ -90,11 +91,13 @@ class LaneRunner:
         commands: Catalogue,
         events: Catalogue,
         standing: Callable[[], Standing | None] = nobody,
+        checkpoints: Checkpointing = CHECKPOINTING,
     ) -> None:
         self.topics = topics
         self.partition = partition
         self._log = log
         self._aggregate = aggregate
+        self._checkpoints = checkpoints
         self._commands = commands
         self._events = events
         self._standing = standing
@@ -148,7 +151,9 @@ class LaneRunner:
         """The second half of `start`: read what the lane knows. What it raises gives the partition back."""
         began = time.monotonic()
         try:
-            memory = restore(self._log, self._aggregate, self.topics, self.partition, self._events, progress)
+            memory = restore(
+                self._log, self._aggregate, self.topics, self.partition, self._events, progress, self._checkpoints
+            )
             partitions = self._log.partitions(self.topics.commands)
             end = self._log.end(self.topics.events, self.partition)
         except BaseException as fault:
@@ -162,6 +167,7 @@ class LaneRunner:
             commands=self._commands,
             events=self._events,
             memory=memory,
+            pace=self._checkpoints,
         )
         self._replies = Replies(self._log, self.topics, self.partition, end)
         self._position = memory.next_command
@@ -319,6 +325,9 @@ class LaneRunner:
             event_end, outcome_end = event + len(batch.events), outcome + len(batch.outcomes)
             committed.append(Committed(batch, events[event:event_end], outcomes[outcome:outcome_end]))
             event, outcome = event_end, outcome_end
+        checkpoints = self._started()[0].checkpoints
+        for each in committed:
+            checkpoints.committed(each.batch, each.events, each.outcomes)
         self._tell(committed)
         return committed
 

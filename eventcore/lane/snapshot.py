@@ -1,0 +1,83 @@
+"""Judging whether what a lane's snapshots topic says is to be trusted, and knowing it.
+
+It is, if the last checkpoint was made by code that folds as this code does, with these schemas, and everything can be read
+and stands where it says. Anything else is no fault: events and outcomes tell the same, and more slowly.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from eventcore.avro.facts import LANE_STATE, LaneState
+from eventcore.avro.framing import HEAD_BYTES
+from eventcore.avro.snapshot import read_snapshot
+from eventcore.errors import DataError, DecodeError
+from eventcore.lane.checkpoint import Trust
+from eventcore.lane.facts import FACT, LANE, learn
+from eventcore.lane.memory import LaneMemory
+from eventcore.lane.window import Window
+from eventcore.log.port import Log
+from eventcore.topics import Topics
+
+logger = logging.getLogger(__name__)
+
+Found = dict[bytes, bytes]  # the last value of each key
+
+
+def trusted(
+    found: Found, trust: Trust, log: Log, topics: Topics, partition: int, window: int
+) -> tuple[LaneMemory, LaneState] | None:
+    """What a lane knew at its last checkpoint or later, and that checkpoint; None where it is not to be trusted."""
+    if LANE not in found or trust.codec is None:
+        return None
+    where = f"{topics.snapshots}[{partition}]"
+    try:
+        state = _state_in(found[LANE])
+        if (why := _doubt(state, trust, log, topics, partition, window)) is not None:
+            logger.info(
+                "%s: the checkpoint is not used, %s: events and outcomes are read from the beginning", where, why
+            )
+            return None
+        return _memory(found, trust, state), state
+    except DataError as bad:
+        logger.warning("%s cannot be read, %s: events and outcomes are read from the beginning", where, bad)
+        return None
+
+
+def _state_in(value: bytes) -> LaneState:
+    if value[:HEAD_BYTES] != LANE_STATE.head:
+        raise DecodeError(LANE_STATE.name, "", f"the record begins with {value[:HEAD_BYTES].hex(' ')}")
+    state: LaneState = LANE_STATE.decode(value, HEAD_BYTES)
+    return state
+
+
+def _doubt(state: LaneState, trust: Trust, log: Log, topics: Topics, partition: int, window: int) -> str | None:
+    if state.trusted != trust.mark:
+        return "it was made by other code or with other schemas"
+    if state.window != window:
+        return f"its window has generations of {state.window}, ours of {window}"
+    for topic, place in ((topics.events, state.events), (topics.outcomes, state.outcomes)):
+        first, end = log.beginning(topic, partition), log.end(topic, partition)
+        if not first <= place.offset <= end:
+            return f"it names {topic}[{partition}]@{place.offset}, which has @{first} to @{end}"
+    return None
+
+
+def _memory(found: Found, trust: Trust, state: LaneState) -> LaneMemory:
+    assert trust.codec is not None, "asked before"
+    delivered = {(source.topic, source.partition): source.offset for source in state.delivered}
+    window: Window[object] = Window(
+        state.window, state.generation, delivered=dict(delivered), at_newer=delivered, at_older=dict(delivered)
+    )
+    memory = LaneMemory(decided=window)  # type: ignore[arg-type]  # it is empty
+    instances, head, decode = memory.instances, trust.codec.head, trust.codec.decode
+    for key, value in found.items():
+        if key[0] != FACT:
+            version, framed = read_snapshot(value)
+            if framed[:HEAD_BYTES] != head:
+                raise DecodeError("eventcore.Snapshot", "state", f"{key!r} has a state of another schema")
+            instances[key] = (decode(framed, HEAD_BYTES), version)
+        elif key != LANE:
+            learn(memory, key, value)
+    memory.waiting.in_order()
+    return memory
