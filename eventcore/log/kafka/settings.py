@@ -24,7 +24,6 @@ BATCH_BYTES_MAX = 1_048_588  # what a broker accepts by default: RECORD_BYTES_MA
 POSTS_MAX = 100_000  # posted records that wait to be sent; more are dropped
 POSTS_KBYTES_MAX = 65_536
 POST_MS = 10_000  # a posted record that is not delivered by then is dropped: whoever waited asks again
-QUEUED_KBYTES = 16_384  # what a follower reads ahead; the default, 64 MB, is held by every lane and projection
 EOF_WAIT_MS = 50  # how late a follower learns that only gaps were left: a fetch waits so long for records
 
 
@@ -86,7 +85,6 @@ class KafkaSettings(msgspec.Struct, frozen=True):
         """For reading committed records from explicit offsets (K1)."""
         tuned = {
             "fetch.wait.max.ms": EOF_WAIT_MS,
-            "queued.max.messages.kbytes": QUEUED_KBYTES,
             "fetch.queue.backoff.ms": 5,  # 1,000, the default, stops fetching for a second once the queue was full
             # What a flood may fill in each reader, beside what a lane has taken: the rest waits in the topic.
             "queued.min.messages": 20_000,
