@@ -15,7 +15,7 @@ from eventcore.cli.call import Call, call_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
 from eventcore.cli.output import Grid
 from eventcore.cli.send import deliver
-from eventcore.cli.stopped import Kept, Stopped, stops_in
+from eventcore.cli.stopped import Kept, Stopped, listed, stops_in
 from eventcore.cli.values import data_of, shown
 from eventcore.errors import DataError, UnknownName, WrongUse
 from eventcore.lane import quarantine as reasons
@@ -40,28 +40,34 @@ def list_(
     context: typer.Context,
     of: Annotated[str | None, typer.Argument(metavar="OF", help="Only of this aggregate or saga.")] = None,
 ) -> None:
-    """List the quarantined instances: why each is stopped, since when, and how many of its commands wait.
+    """List the quarantined instances: why each is stopped, and how many of its commands wait.
 
-    Outcomes are read from the first to the last. An instance whose events alone are to blame shows once a command waits.
+    Read from what the lanes keep of it beside their snapshots. An instance whose events alone are to blame shows once a
+    command waits.
     """
     call = call_of(context)
     machines = list(call.wiring.machines.values()) if of is None else [call.wiring.machine(of)]
     with call.opened_log() as log, call.reporting() as progress:
         found = [
-            (machine.name, stopped)
+            (machine.name, each)
             for machine in machines
             if _exists(log, machine)
-            for stopped in stops_in(log, machine, progress).found().values()
+            for each in listed(log, machine, progress)
         ]
-    data = {"quarantined": [_data(name, stopped) for name, stopped in found], "waiting_max": INSTANCE_MAX}
-    rows = [(f"{name} {s.id}", s.since, f"{s.parked:,} of {INSTANCE_MAX:,}", s.why) for name, s in found]
+    data = {
+        "quarantined": [{"of": name, "id": s.id, "why": s.why, "waiting": s.waiting} for name, s in found],
+        "waiting_max": INSTANCE_MAX,
+    }
+    rows = [(f"{name} {s.id}", f"{s.waiting:,} of {INSTANCE_MAX:,}", s.why) for name, s in found]
     nothing = ["no instance is quarantined"]
-    call.output.document(data, [Grid(("instance", "since", "waiting", "why"), rows)] if rows else nothing)
+    call.output.document(data, [Grid(("instance", "waiting", "why"), rows)] if rows else nothing)
 
 
 @verbs.command("show")
 def show(context: typer.Context, of: Of, instance: Instance) -> int:
     """Print why an instance is quarantined, the traceback where its turn raised, and the commands that wait, in order.
+
+    The outcomes of its partition are read from the first to the last.
 
     Ends with 0, or with 1 where the instance is not quarantined.
     """
@@ -158,7 +164,7 @@ def _order(call: Call, machine: Machine, instance: str, order: Control, timeout_
 
 def _exists(log: Log, machine: Machine) -> bool:
     try:
-        log.partitions(machine.topics.outcomes)
+        log.partitions(machine.topics.snapshots)
     except UnknownName:
         return False
     return True

@@ -1,12 +1,14 @@
-"""Which instances are quarantined and what waits behind each, as their lanes' outcomes tell.
+"""Which instances are quarantined and what waits behind each.
 
-The outcomes are read as a lane reads them when it restores. An instance that was stopped for its events alone (they do
-not fold, another program wrote among them) shows once a command waits behind it.
+The facts in a lane's snapshots tell it shortly, the outcomes tell more and take as long as there are outcomes; they are
+read as a lane reads them when it restores. An instance that was stopped for its events alone (they do not fold, another
+program wrote among them) shows once a command waits behind it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from eventcore.app.wiring import Machine
 from eventcore.avro.outcome import OutcomeRecord, read_outcome
@@ -14,8 +16,9 @@ from eventcore.cli.values import key_text, stamp_text
 from eventcore.cut import Position
 from eventcore.errors import DataError
 from eventcore.lane.backlog import Waiting
+from eventcore.lane.facts import STOPPED, WAITING, learn
 from eventcore.lane.memory import LaneMemory
-from eventcore.lane.quarantine import recall
+from eventcore.lane.quarantine import found_in_events, recall
 from eventcore.lane.restore import Progress, read_to
 from eventcore.log.port import Log
 
@@ -96,3 +99,40 @@ def stops_in(log: Log, machine: Machine, progress: Progress, partitions: range |
                 at = Position(machine.topics.commands, partition, outcome.cause)
                 stops.take(record.key or b"", outcome, str(at))
     return stops
+
+
+class Listed(NamedTuple):
+    """A quarantined instance as the facts of its lane tell."""
+
+    id: str
+    why: str
+    waiting: int
+
+
+def listed(log: Log, machine: Machine, progress: Progress) -> list[Listed]:
+    """The quarantined instances of a machine, by partition and id. Raises DecodeError at a fact that is none."""
+    found: list[Listed] = []
+    for partition in range(log.partitions(machine.topics.snapshots)):
+        memory = _by_facts(log, machine.topics.snapshots, partition, progress)
+        for key in sorted({*memory.quarantined, *memory.unsound, *memory.foreign}):
+            found_in_events(memory, key)
+            found.append(Listed(key_text(key) or "", memory.quarantined[key], len(memory.waiting.of(key))))
+    return found
+
+
+def _by_facts(log: Log, topic: str, partition: int, progress: Progress) -> LaneMemory:
+    """What the last fact of each key says of quarantines."""
+    facts: dict[bytes, bytes] = {}
+    start, end = log.beginning(topic, partition), log.stable_end(topic, partition)
+    for records in read_to(log, topic, partition, end, progress, start=start):
+        for record in records:
+            if record.key is None or not record.key.startswith((STOPPED, WAITING)):
+                continue
+            if record.value is None:
+                facts.pop(record.key, None)
+            else:
+                facts[record.key] = record.value
+    memory = LaneMemory()
+    for key, value in facts.items():
+        learn(memory, key, value)
+    return memory
