@@ -51,7 +51,7 @@ FENCE = re.compile(r"^ {0,3}(```+|~~~+)\s*(\S*)\s*$")
 FILE = re.compile(r"# ([a-z_]+\.py)")
 KAFKA = re.compile(r"kafka://([\w.,:-]+)(?:\?prefix=([\w.-]+))?")
 POSTGRES = re.compile(r"postgresql://[^\s'\")]+")
-WORKER = re.compile(r"eventcore\b.* run( --health [\w.:]+)?")
+WORKER = re.compile(r"eventcore\b.* run( --health [\w.:]+| --supervise)?")
 WORKER_S = 60  # for a worker to start on topics and tables that it makes, and to end
 RUNS = b"parts stand ready"  # what a worker logs when its lanes, relays and projections have begun
 
