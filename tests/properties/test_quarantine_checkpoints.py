@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from eventcore.lane.checkpoint import Pace
+from eventcore.lane.checkpoint import Checkpointing
 from eventcore.lane.lane import Lane
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.restore import restore
@@ -16,7 +16,7 @@ from eventcore.log.port import Record, Recorded, TopicPlan
 from tests.bank import COMMANDS, EVENTS, TOPICS, Account, provision
 from tests.properties.test_quarantine_order import CODE, CODES, ordered, sent
 
-PACE = Pace(window=16, outcomes=6, at_once=3)
+PACE = Checkpointing(window=16, outcomes=6, at_once=3)
 UNREAD = TOPICS._replace(snapshots="nothing.here")
 strangers = st.builds(Record, st.sampled_from([b"alice", b"bob"]), st.just(b"hello"), st.none(), st.just(1_000))
 
