@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from faults import brokers, clients, connection, crashes, rivals
+from faults import brokers, clients, connection, crashes, replies, rivals
 from faults.scene import Scene
 from faults.sending import Load
 
@@ -46,6 +46,7 @@ FAULTS = (
         "rows are the fold of the log, whatever happens to the database; lanes do not wait for it",
         brokers.database,
     ),
+    Fault("replies", "without replies lanes decide on, and a client that asks again is answered", replies.unwritable),
     Fault(
         "broker",
         "what was answered survives the broker's crash, and work goes on when it is back",
