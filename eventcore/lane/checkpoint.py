@@ -146,7 +146,7 @@ class Checkpoints:
         if batch.events:
             marks.events = place_after_event(events[-1], batch.events[-1].envelope or b"")
         if batch.outcomes:
-            first = OUTCOME_FIXED.unpack_from(batch.outcomes[0].value or b"")[5]
+            first: int = OUTCOME_FIXED.unpack_from(batch.outcomes[0].value or b"")[5]
             last = first + len(batch.outcomes) - 1
             size = self._memory.decided.size
             for begins in range(-(-first // size) * size, last + 1, size):

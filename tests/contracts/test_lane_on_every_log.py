@@ -12,15 +12,23 @@ from msgspec.structs import replace
 
 from eventcore.avro.envelope import read_envelope, write_envelope
 from eventcore.errors import BrokenLog, Fenced, OwnedElsewhere, WrongUse
+from eventcore.lane.checkpoint import Checkpointing
+from eventcore.lane.memory import LaneMemory
+from eventcore.lane.restore import restore
+from eventcore.lane.runner import LaneRunner
 from eventcore.log.port import Log, Record
 from eventcore.topics import partition_of
 from tests.bank import (
+    COMMANDS,
+    EVENTS,
     TOPICS,
     Account,
     Deposit,
+    Look,
     Misbehave,
     Split,
     Withdraw,
+    accounts,
     command,
     decide_all,
     everything,
@@ -151,6 +159,32 @@ def test_an_owner_is_fenced_or_the_only_one(opener: Opener, log: Log) -> None:
     assert first_decisions == {id_of(1): 1, id_of(2): 1}
 
 
+def test_a_lane_restores_from_its_checkpoint_as_from_the_whole_log(log: Log) -> None:
+    often = Checkpointing(window=20, outcomes=10, at_once=4)
+
+    def read_back(pace: Checkpointing) -> tuple[LaneMemory, int]:
+        seen = {f"{TOPICS.events}[0]": 0}
+        memory = restore(log, accounts, TOPICS, 0, EVENTS, lambda what, done, _: seen.update({what: done}), pace)
+        return memory, seen[f"{TOPICS.events}[0]"]
+
+    for life in range(3):
+        lane = LaneRunner(log, accounts, TOPICS, 0, commands=COMMANDS, events=EVENTS, checkpoints=often)
+        lane.start()
+        for n in range(15):
+            lane.decide([command(("alice", "bob")[n % 2], Deposit(2), f"{life} {n}"), command("carol", Look(), f"{n}")])
+        lane.close()
+    memory, events = read_back(often)
+    assert events < 25
+    whole, events = read_back(often._replace(window=1_000))  # another window: the checkpoint is not trusted
+    assert events == 45
+    assert (memory.instances, memory.next_command, memory.event_sequence, memory.outcome_sequence) == (
+        whole.instances,
+        whole.next_command,
+        whole.event_sequence,
+        whole.outcome_sequence,
+    )
+
+
 def test_what_a_lane_left_open_is_gone_when_it_is_owned_again(log: Log) -> None:
     """An aborted transaction leaves a gap in the offsets; nothing in it was ever decided."""
     decide_all(log, command("alice", Deposit(5), 1))
@@ -180,7 +214,8 @@ def test_a_forged_event_that_goes_on_counting_stops_the_lane(log: Log) -> None:
     """R5: it bears the next sequence, so only the outcomes tell that no lane wrote it."""
     decide_all(log, command("alice", Deposit(5), 1), command("alice", Deposit(5), 2))
     second = everything(log, TOPICS.events)[1]
-    forged = write_envelope(replace(read_envelope(second.envelope), sequence=3))
+    own = read_envelope(second.envelope)
+    forged = write_envelope(replace(own, sequence=3, stamp=own.stamp + 1))
     log.append(TOPICS.events, 0, [Record(b"alice", second.value, forged, 1_000)])
     with pytest.raises(BrokenLog, match="counts 2 events, there are 3"):
         lane_on(log).start()

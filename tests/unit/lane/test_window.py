@@ -12,7 +12,8 @@ from tests.bank import Deposit, Withdraw, command, kinds, lane_on, memory_log, o
 
 @given(st.integers(1, 10), st.lists(st.booleans(), max_size=80))
 def test_the_last_outcomes_are_known_and_never_more_than_twice_as_many(size: int, first: list[bool]) -> None:
-    window, decided = Window[int](size), []
+    window = Window[int](size)
+    decided: list[int] = []
     for sequence, is_first in enumerate(first, 1):
         window.turn(sequence)
         if is_first:
