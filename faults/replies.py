@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka import admin
 
 from faults.scene import PARTITIONS, Scene
 
@@ -26,10 +26,11 @@ def unwritable(scene: Scene) -> None:
 
 
 def _demand(scene: Scene, replicas: int) -> None:
-    entry: Any = ConfigEntry("min.insync.replicas", str(replicas), incremental_operation=AlterConfigOpType.SET)
-    resource: Any = ConfigResource(ConfigResource.Type.TOPIC, scene.prefix + TOPIC, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": scene.servers.bootstrap})
-    for future in admin.incremental_alter_configs([resource]).values():
+    kafka: Any = admin  # its classes are exported without types
+    entry = kafka.ConfigEntry("min.insync.replicas", str(replicas), incremental_operation=kafka.AlterOperation.SET)
+    resource = kafka.ConfigResource(kafka.ConfigResource.Type.TOPIC, scene.prefix + TOPIC, incremental_configs=[entry])
+    client = kafka.AdminClient({"bootstrap.servers": scene.servers.bootstrap})
+    for future in client.incremental_alter_configs([resource]).values():
         future.result(ANSWER_S)
 
 

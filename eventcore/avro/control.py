@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from eventcore.avro.codec import codec_for
+from eventcore.avro.codec import Codec, codec_for
 from eventcore.avro.envelope import NAMESPACE
 from eventcore.avro.framing import HEAD_BYTES
 from eventcore.errors import NotSupported
@@ -38,7 +38,8 @@ class Discard(Value):
 
 Control = Release | Discard
 
-_release, _discard = codec_for(Release, NAMESPACE), codec_for(Discard, NAMESPACE)
+_release: Codec[Release] = codec_for(Release, NAMESPACE)
+_discard: Codec[Discard] = codec_for(Discard, NAMESPACE)
 HEADS = frozenset({_release.head, _discard.head})
 CONTROL_SCHEMAS: Mapping[bytes, str] = MappingProxyType(
     {_release.fingerprint: _release.text, _discard.fingerprint: _discard.text}

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from eventcore.app import Worker
 from eventcore.log.address import open_log
-from eventcore.log.port import Follower, Log, Recorded, Writer
+from eventcore.log.port import Follower, Log, Recorded, Standing, Writer
 from eventcore.topics import Topics
 from examples.ledger.app import app
 from projections import open_views
@@ -51,22 +51,17 @@ class SlowWriter:
         self._writer = writer
         self._never = threading.Event()
 
-    def commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
-        """Pause, then commit."""
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
+        """Pause, then begin to commit."""
         self._never.wait(PAUSE_S)
-        return self._writer.commit(consumed)
+        self._writer.begin_commit(consumed, standing)
 
     def append(self, topic: str, records: Sequence[Any]) -> None:
         """Append."""
         self._writer.append(topic, records)
 
-    def abort(self) -> None:
-        """Abort."""
-        self._writer.abort()
-
-    def close(self) -> None:
-        """Close."""
-        self._writer.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
 
 
 class FewAtATime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +43,7 @@ def test_an_order_with_more_behind_it_is_refused(order: Control, more: bytes) ->
 
 def test_an_apps_own_release_is_another_record() -> None:
     class Own(Value):
-        avro_name = "Release"
+        avro_name: ClassVar[str] = "bank.account.Release"
         foreign_below: int = 0
 
     value = Catalogue([Own], "bank.account").encode(Own())
