@@ -25,6 +25,7 @@ from eventcore import Cut
 from eventcore.app import Client
 from eventcore.app.app import PARTITIONS
 from eventcore.app.wiring import provision
+from eventcore.errors import OutcomeUnknown
 from eventcore.log.address import open_log
 from eventcore.log.port import Log
 from examples.ledger.app import app
@@ -37,7 +38,8 @@ from examples.ledger.verify import verify
 from projections import open_views
 
 ROOT = Path(__file__).parents[2]  # where the worker finds its module
-OUTCOME_S = 180.0  # a client's patience for 5,000 commands: several restarts and the slow worker fit in
+OUTCOME_S = 180.0  # a client's patience: several restarts and the slow worker fit in
+ASK_S = 15.0  # how long it waits before it asks again
 CATCH_UP_S = 180.0  # the same for the read model
 MARKER_S = 0.5  # after this, what is committed is stable; what is not stable then belongs to nobody alive
 END_S = 30.0  # how long a worker may take to finish its batches
@@ -91,16 +93,24 @@ def marks(count: int, total: int, seed: int) -> list[int]:
 def replay(log: Log, workers: Workers, sent: list[Transaction], kill_at: list[int]) -> Cut:
     """Send everything, killing the worker at the marks; return a cut that holds all of it."""
     client, progress, cut = Client(app, log), Progress("commands", len(sent)), Cut()
-    remaining = list(kill_at)
-    for outcome in client.send_all(sent, timeout_s=OUTCOME_S):
-        if not outcome.accepted:
-            raise RuntimeError(f"{outcome.command_id} was {outcome}")
-        if not outcome.cut <= cut:
-            cut |= outcome.cut
-        progress.add()
-        if remaining and progress.done >= remaining[0]:
-            remaining.pop(0)
-            workers.kill()
+    remaining, left, heard_s = list(kill_at), sent, time.monotonic()
+    while left:
+        answered = 0
+        try:
+            for outcome in client.send_all(left, timeout_s=ASK_S):
+                if not outcome.accepted:
+                    raise RuntimeError(f"{outcome.command_id} was {outcome}")
+                if not outcome.cut <= cut:
+                    cut |= outcome.cut
+                answered, heard_s = answered + 1, time.monotonic()
+                progress.add()
+                if remaining and progress.done >= remaining[0]:
+                    remaining.pop(0)
+                    workers.kill()
+        except OutcomeUnknown:  # a worker that is killed after its commit answers nobody: ask again with the same ids
+            if time.monotonic() > heard_s + OUTCOME_S:
+                raise
+        left = left[answered:]
     progress.close()
     client.close()
     return cut

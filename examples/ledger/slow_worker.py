@@ -1,7 +1,7 @@
 """A worker of the ledger that takes its time, so that it can be killed in the middle of its work. For `chaos` only.
 
-It differs from a real worker in two things: a lane takes few commands at a time, and it pauses between the last append
-of a transaction and its commit. So most of its life is spent with records in the log that nobody may read yet.
+It differs from a real worker in two things: a lane takes few commands at a time, and it pauses after each of them, with
+what it wrote in an open transaction. So most of its life is spent with records in the log that nobody may read yet.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any, cast
 
 from eventcore.app import Worker
 from eventcore.log.address import open_log
-from eventcore.log.port import Follower, Log, Recorded, Standing, Writer
+from eventcore.log.port import Follower, Log, Recorded, Writer
 from eventcore.topics import Topics
 from examples.ledger.app import app
 from projections import open_views
 
-COMMANDS_MAX = 25  # in a transaction: the whole ledger takes about 470 a partition
-PAUSE_S = 0.05  # before each commit: longer than records take to the broker, so that a kill leaves some there
+COMMANDS_MAX = 25  # at a time: the whole ledger takes about 470 a partition
+PAUSE_S = 0.05  # after each of these: longer than records take to the broker, so that a kill leaves some there
 
 
 class SlowLog:
@@ -32,7 +32,7 @@ class SlowLog:
         self._log = log
 
     def own(self, topics: Topics, partition: int) -> Writer:
-        """A writer that pauses before it commits."""
+        """A writer that pauses in its transactions."""
         return cast("Writer", SlowWriter(self._log.own(topics, partition)))
 
     def follow(self, topic: str, starts: Mapping[int, int]) -> Follower:
@@ -45,20 +45,17 @@ class SlowLog:
 
 
 class SlowWriter:
-    """A writer that pauses between the last append and the commit."""
+    """A writer that pauses after each few commands, with their records in an open transaction."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._never = threading.Event()
 
-    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
-        """Pause, then begin to commit."""
-        self._never.wait(PAUSE_S)
-        self._writer.begin_commit(consumed, standing)
-
     def append(self, topic: str, records: Sequence[Any]) -> None:
-        """Append."""
+        """Append, and pause with what was appended in the log."""
         self._writer.append(topic, records)
+        if topic.endswith(".outcomes"):
+            self._never.wait(PAUSE_S)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)
