@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from confluent_kafka import admin
-
+from eventcore.log.kafka import client as kafka
 from faults.scene import PARTITIONS, Scene
 
 TOPIC = "bank.replies"
@@ -26,11 +23,10 @@ def unwritable(scene: Scene) -> None:
 
 
 def _demand(scene: Scene, replicas: int) -> None:
-    kafka: Any = admin  # its classes are exported without types
     entry = kafka.ConfigEntry("min.insync.replicas", str(replicas), incremental_operation=kafka.AlterOperation.SET)
     resource = kafka.ConfigResource(kafka.ConfigResource.Type.TOPIC, scene.prefix + TOPIC, incremental_configs=[entry])
-    client = kafka.AdminClient({"bootstrap.servers": scene.servers.bootstrap})
-    for future in client.incremental_alter_configs([resource]).values():
+    admin = kafka.AdminClient({"bootstrap.servers": scene.servers.bootstrap})
+    for future in admin.incremental_alter_configs([resource]).values():
         future.result(ANSWER_S)
 
 
