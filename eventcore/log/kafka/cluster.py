@@ -296,8 +296,8 @@ class Cluster:
     def _ask(self, doing: str, start: Callable[[], Mapping[Any, Future[Any]]]) -> dict[Any, Any]:
         return self._repeat(doing, lambda: {key: future.result(ANSWER_S * 2) for key, future in start().items()})
 
-    def _repeat(self, doing: str, question: Callable[[], T], within_s: float = ANSWER_S) -> T:
-        deadline = time.monotonic() + within_s
+    def _repeat(self, doing: str, question: Callable[[], T], within_s: float | None = None) -> T:
+        deadline = time.monotonic() + (ANSWER_S if within_s is None else within_s)
         while True:
             try:
                 return question()
