@@ -13,6 +13,8 @@ M2  A consumer that was thrown out says that it is nobody, and the coordinator l
     standing means "no group" to it. So a standing of nobody is refused here, before it is sent.
 M3  A partition is given back when `revoked` has returned, not before: the next owner is told after that.
 M4  The share is called in the thread that polls, out of the library's own callbacks; what it raises is raised by `poll`.
+M5  A member that is nobody for REJOIN_S, with a cluster that answers, joins anew with another client. After a broker's crash
+    the library's client was seen to end in a fatal state that `poll` does not tell, holding partitions for ever.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from eventcore.topics import Topics
 
 SLICE_S = 0.1  # a poll returns to Python so often, for signals and for `close` from another thread
 PROBE_S = 1.0  # how long we ask whether a cluster that seemed away is back
+REJOIN_S = 10.0  # joining takes 0.1 s, and 3 s where nobody has ever used a group
 LEAVE_S = 10.0  # how long leaving may take: after that the group finds out by itself
 TOO_OLD = frozenset({Code.UNSUPPORTED_FEATURE, Code.UNSUPPORTED_VERSION})
 _HEAD = b"CGMDv2:"  # what the library's group metadata begins with; the generation follows, as a C int
@@ -64,9 +67,8 @@ class KafkaMember:
         self._away = Away()
         self._polling = threading.Lock()
         self._closed = False
-        config = settings.member(settings.group(self._name), ClientLines()) | {"error_cb": self._away.hear}
-        self._consumer: Any = Consumer(config)
-        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._standing_at = time.monotonic()  # when this was a member last, or could first have been one
+        self._consumer = self._subscribed()
 
     def poll(self, timeout_s: float) -> None:
         """Take part for up to `timeout_s`, or until the share was told something."""
@@ -77,12 +79,19 @@ class KafkaMember:
                     raise WrongUse(f"this member has left the group of {self._name}; join again")
                 before = set(self._given)
                 self._serve(min(SLICE_S, max(deadline - time.monotonic(), 0.0)))
+                self._join_anew_if_nobody()
                 if self._given != before:
                     self._away.seen = False
                     return
             if time.monotonic() >= deadline:
                 self._raise_if_away()
                 return
+
+    def _subscribed(self) -> Any:
+        config = self._settings.member(self._settings.group(self._name), ClientLines()) | {"error_cb": self._away.hear}
+        consumer: Any = Consumer(config)
+        consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        return consumer
 
     def standing(self) -> KafkaStanding:
         """What this member is entitled to now; of one that left or was thrown out, a standing that is refused (M2)."""
@@ -98,15 +107,34 @@ class KafkaMember:
             finally:
                 self._closed = True
                 self._standing = NOBODY
-                calls = BoundedCalls(f"eventcore leaving {self._name}")
-                try:
-                    calls.run(self._consumer.close, LEAVE_S)
-                except CallHangs:
-                    self._away.seen = True  # the thread is left behind, and the group finds out by itself
-                calls.end()
+                self._drop(self._consumer)
+
+    def _drop(self, consumer: Any) -> None:
+        calls = BoundedCalls(f"eventcore leaving {self._name}")
+        try:
+            calls.run(consumer.close, LEAVE_S)
+        except CallHangs:
+            self._away.seen = True  # the thread is left behind, and the group finds out by itself
+        calls.end()
+
+    def _join_anew_if_nobody(self) -> None:
+        """M5."""
+        now = time.monotonic()
+        if self._standing is not NOBODY or self._away.seen:
+            self._standing_at = now
+        elif now > self._standing_at + REJOIN_S:
+            former, self._consumer = self._consumer, self._subscribed()
+            self._standing_at = now
+            given, self._given = sorted(self._given), set()
+            self._tell(self._share.lost, given)
+            self._drop(former)
+            self._raise_what_the_share_raised()
 
     def _leave(self) -> None:
-        self._consumer.unsubscribe()
+        try:
+            self._consumer.unsubscribe()
+        except KafkaException:
+            self._away.seen = True  # its client is of no use any more (M5): nothing more is heard of the group
         deadline = time.monotonic() + LEAVE_S
         while self._given and time.monotonic() < deadline and not self._away.seen:
             self._serve(SLICE_S)
@@ -143,6 +171,8 @@ class KafkaMember:
         return fault(raised, doing, self._settings.bootstrap)
 
     def _assigned(self, consumer: Any, partitions: Collection[Any]) -> None:
+        if consumer is not self._consumer:
+            return  # that of a former life (M5)
         # Offset 0 is explicit, so nothing is looked up; paused, so nothing is read.
         at = [TopicPartition(self._topic, one.partition, 0) for one in partitions]
         consumer.incremental_assign(at)
@@ -158,6 +188,8 @@ class KafkaMember:
         self._take_back(consumer, partitions, self._share.lost)
 
     def _take_back(self, consumer: Any, partitions: Collection[Any], tell: Callable[[Collection[int]], None]) -> None:
+        if consumer is not self._consumer:
+            return  # what it had is lost already (M5)
         gone = {one.partition for one in partitions}
         self._tell(tell, sorted(gone))
         self._given -= gone

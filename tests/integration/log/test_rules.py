@@ -6,12 +6,15 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from eventcore.errors import Fenced
+from eventcore.errors import Fenced, LogUnavailable
 from eventcore.log.kafka import KafkaLog
+from eventcore.log.kafka.lines import ClientLines
 from eventcore.log.kafka.member import KafkaMember
+from eventcore.log.kafka.settings import KafkaSettings
 from eventcore.log.options import ClientOptions
 from tests.contracts.log.places import LANE_READER, PARTITIONS, TOPICS, keys, owned, plans, read, record
 from tests.contracts.log.test_groups import Told, until
@@ -216,3 +219,30 @@ def test_what_a_sweep_writes_is_read_by_nobody_and_the_lane_goes_on(opener: Open
     owner.append(TOPICS.snapshots, [record("after")])
     owner.commit(2)
     assert keys(read(log, TOPICS.snapshots)) == ["before", "after"]
+
+
+def test_a_member_whose_client_gave_up_for_good_joins_anew(
+    kafka: str, kafka_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M5: a second member of the same instance id is refused fatally, and its client never asks again by itself."""
+    monkeypatch.setattr("eventcore.log.kafka.member.REJOIN_S", 1.0)
+    usual = KafkaSettings.member
+
+    def named(settings: KafkaSettings, group: str, lines: ClientLines) -> dict[str, Any]:
+        return usual(settings, group, lines) | {"group.instance.id": "the only one"}
+
+    monkeypatch.setattr(KafkaSettings, "member", named)
+    with (
+        contextlib.closing(KafkaLog(kafka, kafka_prefix)) as log,
+        contextlib.closing(KafkaLog(kafka, kafka_prefix)) as other,
+    ):
+        log.provision(plans(TOPICS))
+        first, second = Told(), Told()
+        one = joined(log, first)
+        two = other.join(TOPICS, second)
+        with contextlib.suppress(LogUnavailable):
+            two.poll(2.0)  # long enough to be refused
+        assert second.given == set()
+        one.close()
+        until(lambda: second.given == EVERYTHING, two)
+        two.close()
