@@ -153,10 +153,13 @@ class Scene:
             _prepare(url)
             self.workers.start(workers)
             self.workers.wait_until_ready()
-            self._play(inject)
+            failures = self._play(inject)
             topics = Topics(self.servers.bootstrap, self.prefix, "bank")
-            failures = self._come_to_rest(topics, url)
-            self.workers.end_all()
+            if failures:  # what was answered until then is judged all the same
+                self.workers.destroy()
+            else:
+                failures = self._come_to_rest(topics, url)
+                self.workers.end_all()
             self._judge(topics, url, failures)
         finally:
             self.workers.destroy()
@@ -164,15 +167,19 @@ class Scene:
             self.report.seconds = time.monotonic() - began
         return self.report
 
-    def _play(self, inject: Callable[[Scene], None]) -> None:
+    def _play(self, inject: Callable[[Scene], None]) -> list[Finding]:
+        """Inject under load; what broke it off, if anything did."""
         self.senders.start()
         try:
             self.resumes(time.monotonic())
             self.report.resumes.clear()  # the first answers tell how long a start takes
             inject(self)
+        except Exception as broken:  # noqa: BLE001 - told as what was found
+            return [Finding("wrong", "run", f"broke off: {type(broken).__name__}: {broken}")]
         finally:
             self.senders.end()
             self.report.sent, self.report.retries = len(self.senders.sent), self.senders.retries
+        return []
 
     def _come_to_rest(self, topics: Topics, url: str) -> list[Finding]:
         """Wait until every transfer has ended and the rows are at the end of the log; what did not come to it."""
