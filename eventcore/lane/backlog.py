@@ -6,6 +6,7 @@ flood of commands for one poisoned instance, or many poisoned instances, cannot 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,6 +42,11 @@ class Backlog:
     _places: dict[bytes, int] = field(default_factory=dict[bytes, int], compare=False)
     _next: int = field(default=0, compare=False)
     changed: set[bytes] = field(default_factory=set[bytes], compare=False)
+
+    @property
+    def known(self) -> Mapping[bytes, bytes]:
+        """The instance that each waiting command waits behind, by its id; a view that follows what changes."""
+        return self._keys
 
     def of(self, key: bytes) -> list[Waiting]:
         """What waits behind an instance, first come first."""

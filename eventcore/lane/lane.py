@@ -87,6 +87,7 @@ class Lane:
         events, outcomes = batch.events, batch.outcomes
         known = self._known
         instances, window, quarantined = memory.instances, memory.decided, memory.quarantined
+        waiting = memory.waiting.known
         turns_at = window.ends_before
         aggregate, decode, encode, term = self._aggregate, self._decode, self._encode, self.term
         pack_event, pack_outcome = EVENT_FIXED.pack, OUTCOME_FIXED.pack
@@ -104,6 +105,7 @@ class Lane:
                 or key not in instances
                 or (command_id := envelope[10:26]) in window.newer
                 or command_id in window.older
+                or command_id in waiting  # longer than the window reaches, and asked again of another instance
                 or key in quarantined
                 or len(value) > COMMAND_BYTES_MAX
             ):

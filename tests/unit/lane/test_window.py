@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from eventcore.avro.envelope import Options, SagaStep, Source
 from eventcore.lane.window import Window
-from tests.bank import Deposit, Withdraw, command, kinds, lane_on, memory_log, outcomes, run, send
+from tests.bank import Deposit, Misbehave, Withdraw, command, kinds, lane_on, memory_log, outcomes, run, send
 
 
 @given(st.integers(1, 10), st.lists(st.booleans(), max_size=80))
@@ -53,3 +53,15 @@ def test_a_clients_command_is_forgotten_after_the_window_and_a_relayed_one_is_no
     run(lane, log)
     assert kinds(outcomes(log)[-4:]) == ["accepted", "accepted*", "refused insufficient_funds*", "accepted"]
     assert outcomes(log)[-3].details.message == "it was decided before the window of deduplication began"
+
+
+def test_the_id_of_a_command_that_waits_is_known_after_the_window_whomever_it_is_sent_to() -> None:
+    log = memory_log()
+    lane = lane_on(log)
+    lane.start()
+    lane.memory.decided.size = 3
+    send(log, command("bob", Misbehave("raise"), "waits"), *(command("alice", Deposit(1), n) for n in range(9)))
+    send(log, command("alice", Deposit(7), "waits"))
+    run(lane, log)
+    assert kinds(outcomes(log)[-1:]) == ["parked raised*"]
+    assert lane.memory.waiting.count == 1
