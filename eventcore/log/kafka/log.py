@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -11,7 +10,6 @@ from typing import TypeVar
 from eventcore.errors import WrongUse
 from eventcore.log.checks import check_records, check_start
 from eventcore.log.kafka.cluster import Cluster
-from eventcore.log.kafka.lines import LOGGER
 from eventcore.log.kafka.member import KafkaMember
 from eventcore.log.kafka.options import check_options
 from eventcore.log.kafka.post import Poster
@@ -22,9 +20,6 @@ from eventcore.log.kafka.write import KafkaWriter
 from eventcore.log.options import NONE, ClientOptions
 from eventcore.log.port import Difference, Record, Share, TopicPlan
 from eventcore.topics import Topics
-
-DECIDED_S = 1.0  # how long after owning the last marker may take to be seen: 1 ms, as a rule
-LOOK_S = 0.05
 
 User = TypeVar("User", KafkaFollower, KafkaMember, KafkaWriter)
 
@@ -123,30 +118,7 @@ class KafkaLog:
         self._check_open()
         for topic in topics:
             self._cluster.check(topic, [partition])
-        writer = self._kept(KafkaWriter(self._settings, topics, partition))
-        try:
-            for topic in (topics.events, topics.outcomes, topics.snapshots):
-                if not self._decided(topic, partition):
-                    LOGGER.warning(
-                        "%s[%d] holds a transaction that nobody ends, as a crash of its broker may leave one: ends it",
-                        topic,
-                        partition,
-                    )
-                    writer.sweep(topic)
-        except BaseException:
-            writer.close()
-            raise
-        return writer
-
-    def _decided(self, topic: str, partition: int) -> bool:
-        """Whether everything up to the end that is there now is decided. For a lane that was just owned."""
-        end = self._cluster.ends(topic, [partition])[partition]
-        deadline = time.monotonic() + DECIDED_S
-        while self._cluster.stable_ends(topic, [partition])[partition] < end:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(LOOK_S)
-        return True
+        return self._kept(KafkaWriter(self._settings, topics, partition))
 
     def join(self, topics: Topics, share: Share, group: str | None = None) -> KafkaMember:
         """Become a member of the group that shares the partitions of the commands topic. Raises UnknownName."""

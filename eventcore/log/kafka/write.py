@@ -16,9 +16,6 @@ W4  Every record has a receipt with its offset (0.3 µs). Offsets of one transac
 W5  A transaction's first record is handed over when the broker has the last one of the transaction before: so the order
     in the partition is the order of transactions. Commits are strictly serial. Where one fails, the next one, which is
     on another slot and stands on what failed, is dropped with the writer.
-W6  After a broker was killed, a record of a transaction was seen to stand in a partition without the marker that ends it,
-    though the coordinator held that transaction to be over: nothing behind it can be read, and nobody would ever end it.
-    A transaction of the same id that is aborted puts a marker there, which ends both (`sweep`).
 """
 
 from __future__ import annotations
@@ -136,21 +133,6 @@ class KafkaWriter:
         if self._under_way is None:
             self._turn = (self._turn + 1) % RING  # else the next slot is not free yet
         self._look_for_broken_talk(transaction.slot)
-
-    def sweep(self, topic: str) -> None:
-        """End what a crash left undecided in this lane's partition of `topic`: as aborted, by every id of the ring (W6).
-
-        For a writer that has written nothing yet.
-        """
-        self._check_usable()
-        for slot in list(self._slots):
-            self._bounded(functools.partial(self._abort_one, slot.producer, self._names[topic]), OWN_S, At.OWNING)
-
-    def _abort_one(self, producer: Any, name: str) -> None:
-        producer.begin_transaction()
-        producer.produce(name, b"", b"", self._partition)
-        producer.flush(self._decide_s)
-        insist(producer.abort_transaction, At.ABORT, self._decide_s)
 
     def close(self) -> None:
         """Abort what is open and give the clients back. What cannot be aborted now is aborted by the next owner.

@@ -205,22 +205,6 @@ def test_a_lane_is_owned_within_a_moment(opener: Opener) -> None:
     assert min(took) < 0.45
 
 
-def test_what_a_sweep_writes_is_read_by_nobody_and_the_lane_goes_on(opener: Opener) -> None:
-    """W6: a transaction that is aborted by every id of the ring, in each topic, ends what a crash left there."""
-    log = opener()
-    owner = log.own(TOPICS, 0)
-    owner.append(TOPICS.snapshots, [record("before")])
-    owner.commit(1)
-    owner.close()
-    owner = log.own(TOPICS, 0)
-    before = log.end(TOPICS.snapshots, 0)
-    owner.sweep(TOPICS.snapshots)
-    assert log.end(TOPICS.snapshots, 0) >= before + 2
-    owner.append(TOPICS.snapshots, [record("after")])
-    owner.commit(2)
-    assert keys(read(log, TOPICS.snapshots)) == ["before", "after"]
-
-
 def test_a_member_whose_client_gave_up_for_good_joins_anew(
     kafka: str, kafka_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
