@@ -11,11 +11,15 @@ from eventcore.topics import Topics
 
 
 class FailingLog(MemoryLog):
-    """A log of which `commits` and `appends` fail that many times from now on, and which survives its app."""
+    """A log of which `commits` and `appends` fail that many times from now on, and which survives its app.
+
+    While it is `mute`, what is posted is lost.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.commits = self.appends = 0
+        self.mute = False
         self.fault: BaseException = LogUnavailable("the log is away")
 
     def own(self, topics: Topics, partition: int) -> MemoryWriter:
@@ -28,6 +32,13 @@ class FailingLog(MemoryLog):
             self.appends -= 1
             raise self.fault
         return super().append(topic, partition, records)
+
+    def post(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Post, or lose it, as a worker does that stops between its commit and its replies."""
+        if self.mute:
+            self.dropped += len(records)
+        else:
+            super().post(topic, partition, records)
 
     def close(self) -> None:
         """Stay open, to be looked at."""

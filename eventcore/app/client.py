@@ -64,7 +64,7 @@ class Client:
             awaited.expect([id_of(record)])
             try:
                 self._append(place, [record])
-                heard = self._take(awaited, place, record, began, timeout_s)
+                heard = self._take(awaited, [(place, record)], 0, began, timeout_s)
             except BaseException:
                 awaited.give_up([id_of(record)])
                 raise
@@ -121,8 +121,8 @@ class Client:
             for place, records in groups.items():
                 self._append(place, records)
             began = time.monotonic()
-            for place, record in sent:
-                heard = self._take(awaited[place], place, record, began, timeout_s)
+            for place, _ in sent:
+                heard = self._take(awaited[place], sent, taken, began, timeout_s)
                 taken += 1
                 yield outcome_of(heard.outcome, self.listening.cut(place, heard))
         finally:  # whoever stops in the middle leaves nothing that is waited for
@@ -130,9 +130,15 @@ class Client:
                 if place in awaited:
                     awaited[place].give_up([id_of(record)])
 
-    def _take(self, awaited: Awaited, place: Place, record: Record, began: float, timeout_s: float) -> Heard:
-        """Wait for an outcome; half-way through, where replies may be lost, send the same command once more."""
-        command_id = id_of(record)
+    def _take(
+        self, awaited: Awaited, sent: Sequence[tuple[Place, Record]], at: int, began: float, timeout_s: float
+    ) -> Heard:
+        """Wait for the outcome of the command `at` this place among those sent.
+
+        Half-way through, where replies may be lost, everything that is not answered yet is sent once more: a worker that
+        stops between its commit and its replies leaves a whole batch without them.
+        """
+        command_id = id_of(sent[at][1])
         if (heard := awaited.next(command_id)) is not None:
             return heard
         if awaited.lossy and (half := began + timeout_s / 2) > time.monotonic():
@@ -141,14 +147,20 @@ class Client:
             except OutcomeUnknown:
                 self.listening.doubt(awaited)
                 if awaited.broken is None:
-                    self._ask_again(place, record)
+                    self._ask_again(awaited, sent[at:])
         return awaited.take(command_id, began + timeout_s)
 
-    def _ask_again(self, place: Place, record: Record) -> None:
+    def _ask_again(self, awaited: Awaited, sent: Sequence[tuple[Place, Record]]) -> None:
+        heard = set(awaited.found())
+        groups: dict[Place, list[Record]] = {}
+        for place, record in sent:
+            if id_of(record) not in heard:
+                groups.setdefault(place, []).append(record)
         try:
-            self._append(place, [record])
+            for place, records in groups.items():
+                self._append(place, records)
         except SystemFault as away:  # the first is sent all the same, and may yet be answered
-            logger.info("a command could not be asked for again: %s", away)
+            logger.info("commands could not be asked for again: %s", away)
 
     def _append(self, place: Place, records: Sequence[Record]) -> None:
         self._log.append(place.machine.topics.commands, place.partition, records)

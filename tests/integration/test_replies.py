@@ -25,6 +25,7 @@ from examples.bank.balances import balances
 from projections import Views, open_views
 from tests import servers
 from tests.bank import everything
+from tests.failing import FailingLog
 from tests.logs import KAFKA, opened, opener_of
 from tests.running import WAIT_S, running
 
@@ -98,6 +99,24 @@ def test_what_others_write_into_the_replies_harms_nobody(log: Log, views: Views)
     with running(app, log, views):
         assert client.send(accounts.to("alice", Deposit(5)), timeout_s=WAIT_S).version == 1
     client.close()
+
+
+def test_every_command_whose_reply_was_lost_is_asked_for_again(views: Views) -> None:
+    log = FailingLog()
+    provision(log, app.wiring, 2)
+    client = Client(app, log)
+    with running(app, log, views):
+        client.send(accounts.to("alice", Deposit(5)), timeout_s=WAIT_S)
+        log.mute = True
+        batch = [(accounts.to(f"account-{n}", Deposit(5)), f"receipt {n}") for n in range(16)]
+        answers = iter(client.send_all(batch, timeout_s=10.0))
+        talks = threading.Timer(2.0, setattr, (log, "mute", False))
+        talks.start()
+        outcomes = list(answers)
+        talks.join()
+    client.close()
+    assert log.dropped >= 2
+    assert [(o.kind, o.version, o.repeated) for o in outcomes] == [("accepted", 1, True)] * 16
 
 
 @pytest.mark.parametrize(

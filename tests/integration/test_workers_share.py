@@ -112,6 +112,7 @@ class Sending:
         self.kinds: set[str] = set()
         self._client = Client(app, log)
         self._over = threading.Event()
+        self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._send)
 
     def __enter__(self) -> Self:
@@ -129,11 +130,18 @@ class Sending:
         until = self.rounds + rounds
         deadline = time.monotonic() + WAIT_S
         while self.rounds < until:
-            assert self._thread.is_alive(), "sending failed"
+            assert self._thread.is_alive(), f"sending failed: {self._failed}"
             assert time.monotonic() < deadline, f"no {rounds} more rounds after {self.rounds}"
             time.sleep(0.02)
 
     def _send(self) -> None:
+        try:
+            self._go()
+        except BaseException as failed:
+            self._failed = failed
+            raise
+
+    def _go(self) -> None:
         while not self._over.is_set():
             batch = [(accounts.to(f"account-{n}", Deposit(1)), f"round {self.rounds} of {n}") for n in range(ACCOUNTS)]
             began = time.monotonic()
