@@ -21,6 +21,7 @@ from faults.record import Decision, Event, Machine
 SILENT_S = 30.0  # a broker that says nothing for so long has failed
 HEAD_BYTES = 10
 HEADER = "eventcore"
+FILLER = "eventcore-filler"  # on a record without meaning, which ends what a broker's crash left undecided
 
 
 class Unreadable(Exception):
@@ -118,6 +119,8 @@ class Topics:
                     raise Unreadable(f"{name}: {self._bootstrap} says nothing for {SILENT_S:.0f} s")
                 if (error := message.error()) is None:
                     headers: dict[str, bytes] = dict(message.headers() or ())
+                    if FILLER in headers:
+                        continue
                     place = (message.partition(), message.offset())
                     yield Raw(*place, message.key(), message.value(), headers.get(HEADER))
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name

@@ -27,6 +27,7 @@ from eventcore.avro.outcome import OutcomeRecord, command_id_in, event_count_in,
 from eventcore.cut import Cut
 from eventcore.errors import EventcoreError, OutcomeUnknown, WrongUse
 from eventcore.lane.checkpoint import CHECKPOINTING, Checkpointing
+from eventcore.lane.hanging import mend
 from eventcore.lane.intake import BATCH_BYTES_MAX, Intake, Pace
 from eventcore.lane.journal import Batch
 from eventcore.lane.lane import Lane
@@ -34,7 +35,7 @@ from eventcore.lane.measures import Measures
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.reply import Replies
 from eventcore.lane.restore import Progress, no_progress, restore
-from eventcore.log.port import LocalWriter, Log, Record, Recorded, Standing, Writer
+from eventcore.log.port import LocalWriter, Log, MendingWriter, Record, Recorded, Standing, Writer
 from eventcore.topics import Topics
 
 BATCH_AGE_S = 0.05  # how long a batch takes in more while the one before it is committed
@@ -146,6 +147,12 @@ class LaneRunner:
         self.close()
         self._writer = self._log.own(self.topics, self.partition)
         self._local = self._writer if isinstance(self._writer, LocalWriter) else None
+        if isinstance(self._writer, MendingWriter):
+            try:
+                mend(self._log, self._writer, self.topics, self.partition)
+            except BaseException as fault:
+                self._forget(fault)
+                raise
 
     def restore(self, progress: Progress = no_progress) -> None:
         """The second half of `start`: read what the lane knows. What it raises gives the partition back."""

@@ -35,6 +35,7 @@ from eventcore.topics import Topics
 
 RECORD_BYTES_MAX = 1_000_000  # key, value and headers together: what a broker accepts by default, less its framing
 ENVELOPE_HEADER = "eventcore"
+FILLER = "eventcore-filler"  # the header of a record that says nothing: followers pass over it
 KEEP_FOREVER = -1
 REPLIES_KEPT_MS = 3_600_000  # whoever has not read a reply by then asks again
 REPLIES_KEPT_BYTES = 256_000_000  # a partition: clients that nobody stops must not fill the cluster's disks
@@ -63,6 +64,13 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     envelope: bytes | None
     time_ms: int
     headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Hanging(msgspec.Struct, frozen=True):
+    """What stands undecided in a partition from `start` on: the records of the first transaction there."""
+
+    start: int
+    records: Sequence[Recorded]
 
 
 class TopicPlan(msgspec.Struct, frozen=True):
@@ -213,6 +221,22 @@ class LocalWriter(Writer, Protocol):
 
         Until `commit` or `abort` nobody else can append to that partition, so the offsets are certain.
         """
+        ...
+
+
+@runtime_checkable
+class MendingWriter(Writer, Protocol):
+    """A writer of a log whose servers may crash and leave a transaction without its end."""
+
+    def hanging(self) -> Mapping[str, Hanging]:
+        """What stands undecided in this lane's partition though every former owner was fenced, by topic.
+
+        Asked of a writer that has written nothing yet.
+        """
+        ...
+
+    def end_hanging(self, records: Mapping[str, Record], *, commit: bool) -> None:
+        """End it in the topics of `records`, by transactions of which these are all there is."""
         ...
 
 

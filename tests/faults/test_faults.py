@@ -1,4 +1,4 @@
-"""Each fault that is held to its promise, once, on real processes: what is promised under it holds (`make faults` plays many of each)."""
+"""Each fault once, on real processes: what is promised under it holds (`make faults` plays many of each)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from faults.stages import Stages
 from faults.table import findings, seen
 
 SEED = 1
-# After the crash of an only broker a lane may stand still: a limit that docs/guarantees.md states, and `make faults --only
-# broker` shows. It stays out of here until it is mended; one of three brokers is killed here.
-HELD = [fault for fault in FAULTS if fault.name != "broker"]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +23,7 @@ def stages() -> Generator[Stages]:
 
 @pytest.mark.server
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", HELD, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_what_is_promised_holds_under(fault: Fault, stages: Stages) -> None:
     report = play(fault, stages, SEED, short=True)
     assert list(findings(fault, report)) == []

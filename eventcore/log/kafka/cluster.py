@@ -122,6 +122,20 @@ class Cluster:
         """The last stable offset, by partition."""
         return self._offsets(topic, partitions, OffsetSpec.latest(), READ_COMMITTED)
 
+    def latest(self, topics: Iterable[str], partition: int, isolation: Any) -> dict[str, int]:
+        """The next offset that a reader of this isolation could not read yet in one partition of each topic."""
+        names = {self._settings.name(topic): topic for topic in topics}
+
+        def ask() -> dict[str, int]:
+            asked = {TopicPartition(name, partition): OffsetSpec.latest() for name in names}
+            futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=ENDS_S)
+            offsets = {names[at.topic]: future.result(ANSWER_S).offset for at, future in futures.items()}
+            if UNANSWERED in offsets.values():
+                raise KafkaException(KafkaError(Code.LEADER_NOT_AVAILABLE))
+            return offsets
+
+        return self._repeat(f"asking for the ends of {', '.join(names.values())}", ask)
+
     def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
         """The first offset whose record, or gap before it, has at least this time; else the stable end."""
         spec = OffsetSpec.for_timestamp(max(time_ms, 0))

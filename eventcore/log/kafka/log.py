@@ -118,7 +118,7 @@ class KafkaLog:
         self._check_open()
         for topic in topics:
             self._cluster.check(topic, [partition])
-        return self._kept(KafkaWriter(self._settings, topics, partition))
+        return self._kept(KafkaWriter(self._settings, self._cluster, topics, partition))
 
     def join(self, topics: Topics, share: Share, group: str | None = None) -> KafkaMember:
         """Become a member of the group that shares the partitions of the commands topic. Raises UnknownName."""

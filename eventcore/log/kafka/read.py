@@ -18,10 +18,11 @@ from eventcore.log.kafka.client import Code, Consumer, KafkaError, KafkaExceptio
 from eventcore.log.kafka.faults import fault
 from eventcore.log.kafka.lines import ClientLines
 from eventcore.log.kafka.settings import KafkaSettings
-from eventcore.log.port import ENVELOPE_HEADER, Recorded
+from eventcore.log.port import ENVELOPE_HEADER, FILLER, Recorded
 
 SLICE_S = 0.1  # a poll returns to Python so often, for signals and for `close` from another thread
 PROBE_S = 1.0  # how long we ask whether a cluster that seemed away is back
+BEGINS = "eventcore-begins"  # on the first record of a transaction in a topic (hanging.py)
 NO_HEADERS: tuple[tuple[str, bytes], ...] = ()
 GONE = frozenset({Code.AUTO_OFFSET_RESET, Code.OFFSET_OUT_OF_RANGE})
 
@@ -104,12 +105,18 @@ class KafkaFollower:
             elif len(headers) == 1 and headers[0][0] == ENVELOPE_HEADER:
                 envelope, others = headers[0][1], NO_HEADERS
             else:
-                envelope, others = _apart(headers)
+                if headers[0][0] == FILLER:
+                    self._positions[partition] = max(self._positions[partition], message.offset() + 1)
+                    continue
+                envelope, others = apart(headers)
             rows.append(
                 Recorded(message.offset(), message.key(), message.value(), envelope, message.timestamp()[1], others)
             )
-        for partition, records in found.items():
-            self._positions[partition] = max(self._positions[partition], records[-1].offset + 1)
+        for partition, records in list(found.items()):
+            if records:
+                self._positions[partition] = max(self._positions[partition], records[-1].offset + 1)
+            else:
+                del found[partition]
         return found  # type: ignore[return-value] # a dict of lists, which nobody changes any more
 
     def _hear(self, error: KafkaError, message: Any) -> None:
@@ -143,13 +150,13 @@ class KafkaFollower:
         self._away.seen = False
 
 
-def _apart(headers: Sequence[tuple[str, bytes | None]]) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:
-    """The envelope, and the other headers in their order."""
+def apart(headers: Sequence[tuple[str, bytes | None]]) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:
+    """The envelope, and the headers of others in their order."""
     envelope: bytes | None = None
     others: list[tuple[str, bytes]] = []
     for name, value in headers:
         if name == ENVELOPE_HEADER and envelope is None:
             envelope = value or b""
-        else:
+        elif name != BEGINS:
             others.append((name, value or b""))
     return envelope, tuple(others)

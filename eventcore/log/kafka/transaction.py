@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from eventcore.log.kafka.bounded import Pending
 from eventcore.log.kafka.client import KafkaException, Producer, TopicPartition
 from eventcore.log.kafka.faults import error_of
 from eventcore.log.kafka.lines import ClientLines
@@ -22,6 +23,7 @@ class Slot:
     def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
         self.lines = ClientLines()
         self.producer: Any = Producer(settings.transactional(transactional_id, self.lines))
+        self.passed: Pending[None] | None = None  # whether readers have come past its last transaction
 
 
 class Offsets:
@@ -65,6 +67,14 @@ class Transaction:
     def receipts(self, topic: str) -> Offsets:
         """What takes the receipts of a topic's records."""
         return self.topics.setdefault(topic, Offsets())
+
+    def begins(self, topic: str) -> bool:
+        """Whether nothing was appended to a topic yet."""
+        return topic not in self.topics
+
+    def last(self) -> dict[str, int]:
+        """The offset of its last record, by topic."""
+        return {topic: offsets.found[-1] for topic, offsets in self.topics.items() if offsets.found}
 
     def offsets(self) -> dict[str, Sequence[int]]:
         """Where the records stand, by topic, after the commit."""

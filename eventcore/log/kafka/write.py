@@ -16,6 +16,8 @@ W4  Every record has a receipt with its offset (0.3 µs). Offsets of one transac
 W5  A transaction's first record is handed over when the broker has the last one of the transaction before: so the order
     in the partition is the order of transactions. Commits are strictly serial. Where one fails, the next one, which is
     on another slot and stands on what failed, is dropped with the writer.
+W6  A slot is used again when readers have come past its last transaction (`hanging`): a second thread looks, beside the
+    commit that is under way on the other slot.
 """
 
 from __future__ import annotations
@@ -29,14 +31,17 @@ from eventcore.errors import Fenced, LogUnavailable, OutcomeUnknown, SystemFault
 from eventcore.log.checks import check_lane_topic, check_records, lane_reader
 from eventcore.log.kafka.bounded import BoundedCalls, CallHangs, Pending
 from eventcore.log.kafka.client import Consumer, KafkaException, TopicPartition
+from eventcore.log.kafka.cluster import Cluster
 from eventcore.log.kafka.faults import AWAY, FENCED, code_of, error_of, fault
+from eventcore.log.kafka.hanging import PASSED_S, Ends
 from eventcore.log.kafka.lines import ClientLines
 from eventcore.log.kafka.member import KafkaStanding
 from eventcore.log.kafka.produce import hand_over
+from eventcore.log.kafka.read import BEGINS
 from eventcore.log.kafka.settings import ANSWER_S, RING, KafkaSettings
 from eventcore.log.kafka.states import At, judge
 from eventcore.log.kafka.transaction import POSITION_S, Consumed, Slot, Transaction, insist
-from eventcore.log.port import Record, Standing
+from eventcore.log.port import Hanging, Record, Standing
 from eventcore.topics import Topics
 
 OWN_S = 30.0  # a slot is taken in 55 ms, with a transaction to abort 0.6 s, on a broker that just started 1-3 s
@@ -48,7 +53,7 @@ GRACE_S = 15.0  # beyond every timeout that the library was given
 class KafkaWriter:
     """The single writer of one lane's partition. One thread at a time."""
 
-    def __init__(self, settings: KafkaSettings, topics: Topics, partition: int) -> None:
+    def __init__(self, settings: KafkaSettings, cluster: Cluster, topics: Topics, partition: int) -> None:
         self._settings = settings
         self._topics = topics
         self._partition = partition
@@ -56,6 +61,8 @@ class KafkaWriter:
         self._names = {topic: settings.name(topic) for topic in topics}
         self._decide_s = settings.transaction_ms / 1_000
         self._calls = BoundedCalls(f"eventcore {self._name}")
+        self._looks = BoundedCalls(f"eventcore {self._name} looks")
+        self._ends = Ends(settings, cluster, (topics.events, topics.outcomes, topics.snapshots), partition)
         self._slots = [Slot(settings, settings.transactional_id(topics, partition, slot)) for slot in range(RING)]
         self._turn = 0
         self._open: Transaction | None = None
@@ -73,6 +80,11 @@ class KafkaWriter:
         if not records:
             return
         transaction = self._begun()
+        if transaction.begins(topic):
+            first = records[0]
+            headers = (*first.headers, (BEGINS, b""))
+            begins = Record(first.key, first.value, first.envelope, first.time_ms, headers)
+            records = [begins, *records[1:]]
         receipt = transaction.receipts(topic).take
         try:
             hand_over(transaction.slot.producer, self._names[topic], self._partition, records, receipt)
@@ -106,6 +118,8 @@ class KafkaWriter:
         except (KafkaException, SystemError, CallHangs) as raised:
             raise self._finish(raised, transaction.stage, transaction) from raised
         self._under_way = None
+        if last := transaction.last():
+            transaction.slot.passed = self._looks.start(functools.partial(self._ends.passed, last))
         self._look_for_broken_talk(transaction.slot)
         return transaction.offsets()
 
@@ -133,6 +147,36 @@ class KafkaWriter:
         if self._under_way is None:
             self._turn = (self._turn + 1) % RING  # else the next slot is not free yet
         self._look_for_broken_talk(transaction.slot)
+
+    def hanging(self) -> Mapping[str, Hanging]:
+        """What stands undecided in this lane's partition though every former owner was fenced, by topic."""
+        self._check_usable()
+        return self._ends.hanging()
+
+    def end_hanging(self, records: Mapping[str, Record], *, commit: bool) -> None:
+        """End it in the topics of `records`, by a transaction of every id of the ring. For one that wrote nothing yet."""
+        self._check_usable()
+        for slot in list(self._slots):
+            transaction = self._open = Transaction(slot)
+            last = self._bounded(
+                functools.partial(self._end_one, transaction, records, commit=commit), OWN_S, At.OWNING
+            )
+            self._open = None
+            if commit:
+                slot.passed = self._looks.start(functools.partial(self._ends.passed, last))
+
+    def _end_one(self, transaction: Transaction, records: Mapping[str, Record], *, commit: bool) -> dict[str, int]:
+        producer = transaction.slot.producer
+        producer.begin_transaction()
+        for topic, record in records.items():
+            receipt = transaction.receipts(topic).take
+            hand_over(producer, self._names[topic], self._partition, [record], receipt)
+        producer.flush(self._decide_s)
+        if commit:
+            insist(producer.commit_transaction, At.COMMIT, self._decide_s)
+        else:
+            insist(producer.abort_transaction, At.ABORT, self._decide_s)
+        return transaction.last()
 
     def close(self) -> None:
         """Abort what is open and give the clients back. What cannot be aborted now is aborted by the next owner.
@@ -166,6 +210,7 @@ class KafkaWriter:
     def _release(self) -> None:
         """Let go of the clients and the thread; an error that is kept may keep this writer alive for longer."""
         self._calls.end()
+        self._looks.end()
         self._slots.clear()
         self._open = self._under_way = None
 
@@ -180,6 +225,7 @@ class KafkaWriter:
             if self._under_way is not None:
                 self._wait_until_flushed(*self._under_way)
             slot = self._slots[self._turn]
+            self._wait_until_passed(slot)
             try:
                 slot.producer.poll(0)
                 slot.lines.take_broken()  # what broke while nothing was under way, as an idle connection, does no harm
@@ -202,6 +248,21 @@ class KafkaWriter:
                 pending.wait(0.0)
             except (KafkaException, SystemError) as raised:
                 raise self._finish(raised, transaction.stage, transaction) from raised
+
+    def _wait_until_passed(self, slot: Slot) -> None:
+        """Wait until readers have come past the slot's last transaction (W6). Raises what made that impossible."""
+        if slot.passed is None:
+            return
+        try:
+            slot.passed.wait(PASSED_S + 2 * ANSWER_S + GRACE_S)
+        except (SystemFault, CallHangs) as raised:
+            if isinstance(raised, SystemFault):
+                self._finished = raised
+            else:
+                self._finished = _hung(raised, f"writing {self._name}", self._settings.bootstrap, sent=False)
+            self._release()
+            raise self._finished from raised
+        slot.passed = None
 
     def _consumed(self, consumed: int, standing: Standing | None) -> Consumed:
         at = TopicPartition(self._names[self._topics.commands], self._partition, consumed)

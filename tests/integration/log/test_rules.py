@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from eventcore.errors import Fenced, LogUnavailable
+from eventcore.lane.hanging import NOTHING
 from eventcore.log.kafka import KafkaLog
 from eventcore.log.kafka.lines import ClientLines
 from eventcore.log.kafka.member import KafkaMember
 from eventcore.log.kafka.settings import KafkaSettings
 from eventcore.log.options import ClientOptions
+from eventcore.log.port import Recorded
 from tests.contracts.log.places import LANE_READER, PARTITIONS, TOPICS, keys, owned, plans, read, record
 from tests.contracts.log.test_groups import Told, until
 
@@ -25,6 +28,13 @@ PROTOCOLS = {
         {"group.protocol": "classic", "session.timeout.ms": "1500", "heartbeat.interval.ms": "300"}
     ),
 }
+
+
+def log_settings(log: KafkaLog) -> KafkaSettings:
+    """The names and options of a log's clients."""
+    return log._settings  # pyright: ignore[reportPrivateUsage] - for a program beside it
+
+
 EVERYTHING = set(range(PARTITIONS))
 Opener = Callable[[], KafkaLog]
 
@@ -230,3 +240,67 @@ def test_a_member_whose_client_gave_up_for_good_joins_anew(
         one.close()
         until(lambda: second.given == EVERYTHING, two)
         two.close()
+
+
+def test_what_ends_a_hanging_transaction_is_passed_over_by_readers_and_the_lane_goes_on(opener: Opener) -> None:
+    """H2: whether as committed or as aborted, by a transaction of every id of the ring."""
+    log = opener()
+    owner = log.own(TOPICS, 0)
+    owner.append(TOPICS.events, [record("before")])
+    owner.commit(1)
+    owner.close()
+    follower = log.follow(TOPICS.events, {0: 0})
+    for commit in (True, False):
+        owner = log.own(TOPICS, 0)
+        assert owner.hanging() == {}
+        owner.end_hanging({TOPICS.events: NOTHING, TOPICS.outcomes: NOTHING}, commit=commit)
+        assert owner.hanging() == {}
+        owner.append(TOPICS.events, [record("after")])
+        owner.commit(2)
+        owner.close()
+    seen: list[Recorded] = []
+    while len(seen) < 3 or follower.positions[0] < log.stable_end(TOPICS.events, 0):
+        seen += follower.poll(100, 1.0).get(0, ())
+    assert [(r.key, r.headers) for r in seen] == [(b"before", ()), (b"after", ()), (b"after", ())]
+    assert keys(read(log, TOPICS.outcomes)) == []
+    follower.close()
+
+
+def test_what_hangs_is_found_up_to_where_the_next_transaction_begins(opener: Opener) -> None:
+    """H3. What hangs is another program's open transaction here: what a crash leaves looks the same to readers."""
+    log = opener()
+    settings = log_settings(log)
+    stranger: Any = Producer(settings.transactional("a stranger's", ClientLines()))
+    stranger.init_transactions(10)
+    stranger.begin_transaction()
+    for name, headers in (("one", [("eventcore-begins", b"")]), ("two", []), ("three", [("eventcore-begins", b"")])):
+        stranger.produce(settings.name(TOPICS.events), name, name, 0, headers=headers)
+    stranger.flush(10)
+    owner = log.own(TOPICS, 0)
+    hanging = owner.hanging()
+    stranger.abort_transaction(10)
+    assert {topic: (each.start, keys(list(each.records))) for topic, each in hanging.items()} == {
+        TOPICS.events: (0, ["one", "two"])
+    }
+
+
+def test_a_slot_is_not_used_again_while_readers_cannot_pass_its_last_transaction(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W6: a stranger's open transaction stands before ours, as what a crash leaves would."""
+    monkeypatch.setattr("eventcore.log.kafka.hanging.PASSED_S", 1.0)
+    log = opener()
+    settings = log_settings(log)
+    owner = log.own(TOPICS, 0)
+    stranger: Any = Producer(settings.transactional("a stranger's", ClientLines()))
+    stranger.init_transactions(10)
+    stranger.begin_transaction()
+    stranger.produce(settings.name(TOPICS.events), "held", "held", 0)
+    stranger.flush(10)
+    for number in (1, 2):
+        owner.append(TOPICS.events, [record(f"slot {number}")])
+        owner.commit(number)
+    with pytest.raises(LogUnavailable, match="readers cannot pass"):
+        owner.append(TOPICS.events, [record("the first slot again")])
+    stranger.abort_transaction(10)
+    assert keys(read(log, TOPICS.events)) == ["slot 1", "slot 2"]
