@@ -110,16 +110,14 @@ class LaneMemory:
     def answer_of_relayed(self, source: Source | None, step: SagaStep | None, version: int) -> Decided | None:
         """The answer to a relayed command from before the window, or None where it is another.
 
-        A step's is what the ledger of steps says. No other relayed command has an answer that anybody waits for: it is
-        told that it was accepted, since it was taken care of.
+        A step's is what the ledger of steps says; one that is not in there was not kept, and is decided now. No other
+        relayed command has an answer that anybody waits for: it is told that it was accepted, since it was taken care of.
         """
         if source is None or not self.decided.delivered_before(source):
             return None
         if step is not None:
             known = self.step(step)
-            answer = known.do if step.action == "do" else known.undo
-            if answer is not None:
-                return answer
+            return known.do if step.action == "do" else known.undo
         return Decided("accepted", version, None, "it was decided before the window of deduplication began")
 
     def remember(self, command_id: bytes, source: Source | None, step: SagaStep | None, decided: Decided) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcore.avro.envelope import Options, SagaStep, Source
+from eventcore.avro.control import Discard, write_control
+from eventcore.avro.envelope import Options, SagaStep, Source, command_envelope
+from eventcore.lane import backlog
 from eventcore.lane.window import Window
-from tests.bank import Deposit, Misbehave, Withdraw, command, kinds, lane_on, memory_log, outcomes, run, send
+from eventcore.log.port import Record
+from tests.bank import Deposit, Misbehave, Withdraw, command, id_of, kinds, lane_on, memory_log, outcomes, run, send
 
 
 @given(st.integers(1, 10), st.lists(st.booleans(), max_size=80))
@@ -53,6 +57,24 @@ def test_a_clients_command_is_forgotten_after_the_window_and_a_relayed_one_is_no
     run(lane, log)
     assert kinds(outcomes(log)[-4:]) == ["accepted", "accepted*", "refused insufficient_funds*", "accepted"]
     assert outcomes(log)[-3].details.message == "it was decided before the window of deduplication began"
+
+
+def test_a_step_that_was_not_kept_is_not_told_accepted_after_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though later ones from the same source were decided: there was no room for it among those that wait."""
+    monkeypatch.setattr(backlog, "INSTANCE_MAX", 1)
+    log = memory_log()
+    lane = lane_on(log)
+    lane.start()
+    lane.memory.decided.size = 3
+    step = SagaStep("transfer", "t1", "hold", "do")
+    stepped = command("bob", Deposit(9), "s", options=Options(source=Source("bank.t.events", 0, 7), step=step))
+    later = command("alice", Deposit(5), "later", options=Options(source=Source("bank.t.events", 0, 8)))
+    send(log, command("bob", Misbehave("raise"), "falls"), stepped, later)
+    send(log, *(command("alice", Deposit(1), n) for n in range(9)), stepped)
+    send(log, Record(b"bob", write_control(Discard()), command_envelope(id_of("d")), 1_000), stepped)
+    run(lane, log)
+    assert kinds(outcomes(log)[1:2]) == ["parked backlog_full"]
+    assert kinds(outcomes(log)[-4:]) == ["parked backlog_full", "parked discarded", "accepted", "accepted"]
 
 
 def test_the_id_of_a_command_that_waits_is_known_after_the_window_whomever_it_is_sent_to() -> None:
