@@ -40,7 +40,7 @@ def lanes_of(wiring: Wiring, log: Log) -> list[LaneRunner]:
 
 
 def relays_of(wiring: Wiring, log: Log) -> list[Relay]:
-    """The relays of an app with sagas: what sagas ask for, and what their targets answer."""
+    """The relays of an app with sagas: what sagas ask for, what is answered, and what is to be sent again."""
     sagas = [m for m in wiring.machines.values() if m.saga is not None]
     if not sagas:
         return []
@@ -51,16 +51,22 @@ def relays_of(wiring: Wiring, log: Log) -> list[Relay]:
             log,
             f"relay:{m.topics.events}",
             m.topics.events,
-            requests_of(m.saga, m.events, topics, partitions, Strangers(log, m.topics.events).wrote),
+            requests_of(m.saga, m.events, topics, partitions),
+            Strangers(log, m.topics.events, "events"),
         )
         for m in sagas
         if m.saga is not None
     ]
     inboxes = {m.name: m.commands for m in sagas}
     answers = [
-        Relay(log, f"relay:{m.topics.outcomes}", m.topics.outcomes, answers_to(inboxes, topics, partitions))
+        Relay(
+            log,
+            f"relay:{m.topics.outcomes}",
+            m.topics.outcomes,
+            answers_to(inboxes, topics, partitions),
+            Strangers(log, m.topics.outcomes, "outcomes"),
+        )
         for m in wiring.machines.values()
-        if m.saga is None
     ]
     return [*requests, *answers]
 

@@ -1,39 +1,101 @@
-"""Telling a stranger's event from a lane's own after the fact, for readers that keep no account of sequences."""
+"""Telling strangers' records from a lane's own in a topic that is read on and on, as relays do (`lineage` says how).
+
+A reader that starts again needs no account of sequences: where it saves the position right behind the last record of
+the lane's own, that record is found again and says where the lane stood.
+"""
 
 from __future__ import annotations
 
-from eventcore.avro.envelope import read_envelope
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+from eventcore.avro.envelope import Envelope, read_envelope
+from eventcore.avro.outcome import OutcomeRecord, read_outcome
 from eventcore.cut import Position
-from eventcore.errors import DataError
-from eventcore.lane.lineage import BEFORE_ALL, Placed, standing_of_event
-from eventcore.lane.restore import read_to
-from eventcore.log.port import Log
+from eventcore.errors import BrokenLog, DataError, TimedOut
+from eventcore.lane.lineage import BEFORE_ALL, Placed, Standing, standing_of_event, standing_of_outcome
+from eventcore.lane.restore import STALLED_S, read_to
+from eventcore.log.port import Log, Recorded
+
+Kind = Literal["events", "outcomes"]
 
 
 class Strangers:
-    """Says of single records of one events topic whether a lane wrote them. Belongs to one thread.
+    """Passes over what no lane wrote in one topic of events or of outcomes. Belongs to one thread; `stand` first."""
 
-    It reads the partition from its beginning up to the record, and goes on from there when it is asked again: for
-    records at which a reader would have to stop otherwise, never for each.
-    """
-
-    def __init__(self, log: Log, topic: str) -> None:
+    def __init__(self, log: Log, topic: str, kind: Kind) -> None:
         self._log = log
         self._topic = topic
-        self._read: dict[int, tuple[int, Placed]] = {}
+        self._kind = kind
+        self._last: dict[int, Placed | None] = {}  # None: the log has forgotten it, so the next record is believed
 
-    def wrote(self, at: Position) -> bool:
-        """Whether the record at `at` is not the lane's. Ask in the order of offsets."""
-        start, last = self._read.get(at.partition, (self._log.beginning(self._topic, at.partition), BEFORE_ALL))
-        foreign = False
-        for records in read_to(self._log, self._topic, at.partition, at.offset + 1, start=start):
-            for record in records:
-                try:
-                    envelope = read_envelope(record.envelope)
-                    foreign = standing_of_event(envelope, last) == "foreign"
-                except DataError:
-                    foreign = True
-                else:
-                    last = last if foreign else envelope
-        self._read[at.partition] = at.offset + 1, last
-        return foreign
+    def stand(self, positions: Mapping[int, int]) -> None:
+        """Go on at these positions, each right behind a record of the lane's own; where it is not, all before is read.
+
+        Raises LogUnavailable, TimedOut.
+        """
+        beginnings = {p: self._log.beginning(self._topic, p) for p in positions}
+        self._last = {p: BEFORE_ALL if beginning == 0 else None for p, beginning in beginnings.items()}
+        behind = {p: at - 1 for p, at in positions.items() if at > beginnings[p]}
+        for partition, record in self._at(behind).items():
+            if (placed := self._read(record)) is not None:
+                self._last[partition] = placed
+                del behind[partition]
+        for partition in behind:
+            start, end = beginnings[partition], positions[partition]
+            for records in read_to(self._log, self._topic, partition, end, start=start):
+                self.without(partition, records)
+
+    def _at(self, offsets: Mapping[int, int]) -> dict[int, Recorded]:
+        """The records at these offsets, one of each partition, read by one follower; without those that are not there."""
+        found: dict[int, Recorded] = {}
+        if not offsets:
+            return found
+        follower = self._log.follow(self._topic, offsets)
+        try:
+            while missing := [p for p, at in offsets.items() if follower.positions[p] <= at]:
+                before = dict(follower.positions)
+                for partition, records in follower.poll(len(missing), STALLED_S).items():
+                    if records and records[0].offset == offsets[partition]:
+                        found[partition] = records[0]
+                if dict(follower.positions) == before:
+                    at = ", ".join(str(Position(self._topic, p, offsets[p])) for p in missing)
+                    raise TimedOut(f"{at} was read before, and yields nothing for {STALLED_S:.0f} s")
+        finally:
+            follower.close()
+        return found
+
+    def without(self, partition: int, records: Collection[Recorded]) -> list[Recorded]:
+        """The lane's own among the records that follow. Raises BrokenLog where some of them are missing.
+
+        What leaves out a sequence that follows it is no lane's.
+        """
+        last, own = self._last[partition], list[Recorded]()
+        found = [(record, placed) for record in records if (placed := self._read(record)) is not None]
+        for number, (record, placed) in enumerate(found):
+            standing = "own" if last is None else self._standing(placed, last)
+            if last is not None and standing == "gap":
+                if not self._goes_on([later for _, later in found[number + 1 :]], last):
+                    where = str(Position(self._topic, partition, record.offset))
+                    missing = f"sequence {placed.sequence} follows {last.sequence}"
+                    raise BrokenLog(where, f"{missing}: {self._kind} are missing between them")
+            elif standing == "own":
+                own.append(record)
+                last = placed
+        self._last[partition] = last
+        return own
+
+    def _goes_on(self, later: Sequence[Envelope | OutcomeRecord], last: Placed) -> bool:
+        """Whether what seems to be left out after `last` follows."""
+        return any(self._standing(placed, last) == "own" for placed in later)
+
+    def _read(self, record: Recorded) -> Envelope | OutcomeRecord | None:
+        try:
+            return read_envelope(record.envelope) if self._kind == "events" else read_outcome(record.value)
+        except DataError:
+            return None
+
+    def _standing(self, placed: Envelope | OutcomeRecord, last: Placed) -> Standing:
+        if isinstance(placed, Envelope):
+            return standing_of_event(placed, last)
+        return standing_of_outcome(placed, last)

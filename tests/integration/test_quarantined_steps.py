@@ -12,7 +12,12 @@ from eventcore.app import App, Embedded
 from eventcore.app.audit import states_at
 from eventcore.app.cuts import check_cut
 from eventcore.avro.control import Control, Discard, Release
+from eventcore.lane import backlog
+from eventcore.lane.restore import read_to
+from eventcore.log.port import Record
 from eventcore.log.sqlite import SqliteLog
+from eventcore.topics import partition_of
+from sagas import routes
 from tests.integration.cli import mended, pantry
 from tests.integration.cli.pantry import Add, Drop, Jar, Move, few_enough, jars, moves
 
@@ -91,3 +96,61 @@ def test_who_sends_many_is_answered_for_each_of_its_own_though_others_are_decide
             ("accepted", False, 2),
             ("accepted", True, 2),
         ]
+
+
+@pytest.mark.parametrize("full", ["jar", "move"], ids=["its step is not kept", "its answer is not kept"])
+def test_a_saga_goes_through_though_there_was_no_room_for_what_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    """The backlog of a quarantined instance is full: the relay sends again until the operator has released it."""
+    made = f"sqlite:{tmp_path / 'pantry.db'}"
+    monkeypatch.setattr(backlog, "INSTANCE_MAX", 0 if full == "move" else 1)
+    with pantry.app.open(made) as app:
+        app.send(jars.to("a", Add(5)))
+        if full == "jar":
+            assert app.send(jars.to("b", Drop())).reason == "raised"
+        app.send(moves.to("m1", Move("a", "b", 2)))
+        if full == "move":
+            app._lanes["pantry.move.commands", partition_of(b"m1", 4)].memory.quarantined[b"m1"] = "for the test"
+        app.run_until_idle()
+        assert stands(app)[0] == "running"
+        app.run_until_idle()
+        assert stands(app)[0] == "running"
+    monkeypatch.setattr(routes, "AGAIN_MS", 0)
+    with mended.app.open(made) as app:
+        if full == "jar":
+            assert ordered(app, Release()) == "accepted"
+        app.run_until_idle()
+        assert stands(app) == ("completed", [("take", "done"), ("add", "done")])
+    assert held(mended.app, made) == {"a": 3, "b": 2}
+
+
+def test_a_changed_copy_of_what_a_saga_asked_for_is_not_relayed(tmp_path: Path) -> None:
+    made = f"sqlite:{tmp_path / 'pantry.db'}"
+    with pantry.app.open(made) as app:
+        app.send(jars.to("a", Add(5)))
+        app.send(moves.to("m1", Move("a", "b", 2)))
+        app.run_until_idle()
+        assert stands(app)[0] == "completed"
+    log = SqliteLog(made.removeprefix("sqlite:"))
+    partition = partition_of(b"m1", log.partitions("pantry.move.events"))
+    for topic, key in (("pantry.move.events", b"m2"), ("pantry.jar.outcomes", b"c")):
+        for at in range(log.partitions(topic)):
+            copies = [
+                Record(key, r.value, r.envelope, r.time_ms)
+                for records in read_to(log, topic, at, log.end(topic, at))
+                for r in records
+            ]
+            if copies:
+                log.append(topic, at, copies)
+    log.close()
+    with pantry.app.open(made) as app:
+        app.run_until_idle()
+        before = app.saga(moves, "m1")
+    log = SqliteLog(made.removeprefix("sqlite:"))
+    try:
+        assert log.end("pantry.move.commands", partition) == 3  # its start and two answers
+    finally:
+        log.close()
+    assert before is not None
+    assert held(pantry.app, made) == {"a": 3, "b": 2}

@@ -208,7 +208,8 @@ def test_a_worker_that_is_stopped_stops_all_its_children(place: Place) -> None:
     names = [child.name for child in run.worker.children]
     assert names == [
         *("bank.account[0]", "bank.account[1]", "bank.transfer[0]", "bank.transfer[1]"),
-        *("relay:bank.transfer.events", "relay:bank.account.outcomes", "projection:balances"),
+        *("relay:bank.transfer.events", "relay:bank.account.outcomes", "relay:bank.transfer.outcomes"),
+        "projection:balances",
     ]
 
 

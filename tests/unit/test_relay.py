@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from eventcore import Cut, Position
+from eventcore import relay as relays
 from eventcore.errors import DataError, LogUnavailable, WrongUse
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Record, Recorded, TopicPlan
@@ -56,6 +57,31 @@ def route(at: Position, record: Recorded) -> Routed | None:
 def relay_on(log: MemoryLog) -> Relay:
     """A started relay."""
     relay = Relay(log, "relay:source", "source", route)
+    relay.start()
+    return relay
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.ms = 0
+
+    def __call__(self) -> int:
+        """What it shows."""
+        return self.ms
+
+
+def later(at: Position, record: Recorded) -> Routed | None:
+    """As `route`, but what ends with digits is due at that many milliseconds."""
+    routed = route(at, record)
+    due = (record.value or b"")[1:]
+    return routed if routed is None or not due.isdigit() else routed._replace(due_ms=int(due))
+
+
+def relay_by(log: MemoryLog, clock: Clock) -> Relay:
+    """A started relay that goes by this clock."""
+    relay = Relay(log, "relay:source", "source", later, now_ms=clock)
     relay.start()
     return relay
 
@@ -165,3 +191,45 @@ def test_a_relay_that_was_not_started_or_is_closed_does_nothing(log: FailingLog)
     relay.close()
     with pytest.raises(WrongUse):
         relay.step(0.0)
+
+
+def test_what_is_not_due_waits_while_others_go_on(log: FailingLog) -> None:
+    write(log, 0, "l", "l50", "r", "l60")
+    clock = Clock()
+    relay = relay_by(log, clock)
+    assert relay.step(0.0) == 4
+    assert (values(log, "left"), values(log, "right")) == (["l"], ["r"])
+    assert relay.position == Cut({("source", 0): 4})
+    assert relay.step(0.0) == 0
+    clock.ms = 50
+    assert relay.step(9.0) == 1  # it waits for nothing else first
+    assert values(log, "left") == ["l", "l50"]
+    assert log.saved("relay:source", "source", 0) == 3
+
+
+def test_what_waits_is_read_again_by_the_relay_that_starts_after_a_crash(log: FailingLog) -> None:
+    write(log, 0, "l", "l50", "r", "l60")
+    clock = Clock()
+    relay_by(log, clock).step(0.0)
+    assert log.saved("relay:source", "source", 0) == 1
+    relay = relay_by(log, clock)
+    relay.step(0.0)
+    clock.ms = 60
+    relay.step(0.0)
+    assert (values(log, "left"), values(log, "right")) == (["l", "l50", "l60"], ["r", "r"])
+    assert log.saved("relay:source", "source", 0) == 4
+
+
+@pytest.mark.parametrize(("bound", "most"), [("HELD_MAX", 2), ("HELD_BYTES_MAX", 6)])
+def test_a_relay_holds_a_bounded_number_back_and_then_reads_no_more(
+    log: FailingLog, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(relays, bound, most)
+    monkeypatch.setattr(relays, "BATCH_RECORDS_MAX", 1)
+    write(log, 0, "l50", "l60", "l")
+    clock = Clock()
+    relay = relay_by(log, clock)
+    assert [relay.step(0.0) for _ in range(3)] == [1, 1, 0]
+    clock.ms = 50
+    assert [relay.step(0.0) for _ in range(2)] == [1, 1]
+    assert values(log, "left") == ["l50", "l"]

@@ -19,7 +19,7 @@ def test_the_same_app_runs_on_kafka_and_postgres(
     assert program(*where, "db", "current").code == 0
 
     worker = start(*where, "--json", "run")
-    worker.wait_for("8 of 8 parts stand ready")
+    worker.wait_for("9 of 9 parts stand ready")
     sent = program(*where, "send", "jar", "a", "Add", '{"count": 5}', "--id", "first", "--json")
     assert (sent.code, sent.data["kind"]) == (0, "accepted")
     again = program(*where, "send", "jar", "a", "Add", '{"count": 5}', "--id", "first", "--json")

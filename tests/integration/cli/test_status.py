@@ -59,7 +59,7 @@ def test_a_file_is_run_by_the_process_that_has_it_and_by_nobody_when_that_has_en
     program("topics", "apply")
     assert {each["owner"] for each in lanes(program)} == {None}
     worker = start("run")
-    worker.wait_for("12 of 12 parts stand ready")
+    worker.wait_for("13 of 13 parts stand ready")
     (owner,) = {each["owner"] for each in lanes(program)}
     assert f"(process {worker.popen.pid}) since " in owner
     worker.popen.kill()

@@ -15,7 +15,7 @@ from tests.integration.cli.pantry import POISON
 def running(program: Program, start: Start, *arguments: str) -> Process:
     """A worker that has decided a command."""
     worker = start(*arguments, "run")
-    worker.wait_for("12 of 12 parts stand ready")
+    worker.wait_for("13 of 13 parts stand ready")
     sent = program("send", "jar", "a", "Add", '{"count": 5}', "--json")
     assert sent.data["kind"] == "accepted"
     return worker
@@ -23,7 +23,7 @@ def running(program: Program, start: Start, *arguments: str) -> Process:
 
 def test_a_worker_decides_what_others_send_and_ends_with_0_when_it_is_told_to(program: Program, start: Start) -> None:
     worker = start("--json", "run")
-    worker.wait_for("12 of 12 parts stand ready")
+    worker.wait_for("13 of 13 parts stand ready")
     other = start("send", "move", "m1", "Move", '{"source": "a", "target": "b", "count": 2}')
     first = other.ended()
     assert (first.code, first.out.splitlines()[0]) == (0, "accepted")
@@ -79,7 +79,7 @@ def test_a_part_that_halts_is_named_at_the_end_which_is_then_1(program: Program,
 
 def test_lanes_and_projections_can_run_in_processes_of_their_own(program: Program, start: Start) -> None:
     lanes = start("run", "--only", "lanes,relays")
-    lanes.wait_for("10 of 10 parts stand ready")
+    lanes.wait_for("11 of 11 parts stand ready")
     sent = program("send", "jar", "a", "Add", '{"count": 5}', "--json")
     rows = start("run", "--only", "projections:holdings")
     rows.wait_for("starts pantry (projections: 1)")

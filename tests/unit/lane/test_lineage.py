@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eventcore.avro.envelope import NOTHING, Envelope, read_envelope, write_envelope
-from eventcore.cut import Position
-from eventcore.errors import DecodeError
+from eventcore.errors import BrokenLog, DecodeError
 from eventcore.lane.lineage import BEFORE_ALL, Mark, Placed, standing_of_event
 from eventcore.lane.strangers import Strangers
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Record, TopicPlan
+from tests.bank import everything
 
 TOPIC = "bank.account.events"
 FIRST_STAMP = 1_700_000_000_000 << 16
@@ -64,16 +65,44 @@ def test_where_only_sequence_and_term_are_known_they_alone_tell() -> None:
     assert standing_of_event(event, Mark(7, 3)) == "foreign"
 
 
-@given(lanes(), st.lists(st.integers(0, 30), max_size=10))
-def test_strangers_are_told_by_reading_the_partition_up_to_them(events: list[Envelope], places: list[int]) -> None:
+@given(lanes(), st.lists(st.integers(0, 30), max_size=10), st.data())
+def test_strangers_are_passed_over_wherever_the_reading_begins_again(
+    events: list[Envelope], places: list[int], data: st.DataObject
+) -> None:
     log = MemoryLog()
     log.provision([TopicPlan(TOPIC, 1)])
-    foreign: list[bool] = []
+    ours: list[int] = []
     for event in events:
-        log.append(TOPIC, 0, [Record(b"a", b"", write_envelope(event))])
-        foreign.append(False)
+        ours += log.append(TOPIC, 0, [Record(b"a", b"", write_envelope(event))])
         for copied in (events[place] for place in places if place < event.sequence):
-            log.append(TOPIC, 0, [Record(b"a", b"", write_envelope(replace(copied, version=9)))])
-            foreign.append(True)
-    strangers = Strangers(log, TOPIC)
-    assert [strangers.wrote(Position(TOPIC, 0, at)) for at in range(len(foreign))] == foreign
+            log.append(TOPIC, 0, [Record(b"b", b"", write_envelope(replace(copied, version=9)))])
+    records = everything(log, TOPIC)
+    begins = data.draw(st.sampled_from([0, *(offset + 1 for offset in ours)]))
+    strangers = Strangers(log, TOPIC, "events")
+    strangers.stand({0: begins})
+    own = strangers.without(0, records[begins:])
+    assert [record.offset for record in own] == [offset for offset in ours if offset >= begins]
+
+
+def test_where_the_position_is_not_behind_an_own_record_all_before_it_is_read() -> None:
+    log = MemoryLog()
+    log.provision([TopicPlan(TOPIC, 1)])
+    events = [Envelope(bytes(16), n, 0, 1, 1, n, FIRST_STAMP + n, n, NOTHING) for n in (1, 2)]
+    log.append(TOPIC, 0, [Record(b"a", b"", write_envelope(events[0])), Record(b"a", b"hello", None)])
+    strangers = Strangers(log, TOPIC, "events")
+    strangers.stand({0: 2})
+    log.append(TOPIC, 0, [Record(b"a", b"", write_envelope(each)) for each in events])
+    assert [record.offset for record in strangers.without(0, everything(log, TOPIC)[2:])] == [3]
+
+
+def test_a_missing_record_stops_who_reads_on_unless_it_follows() -> None:
+    log = MemoryLog()
+    log.provision([TopicPlan(TOPIC, 1)])
+    third = Envelope(bytes(16), 3, 0, 1, 1, 3, FIRST_STAMP + 3, 3, NOTHING)
+    first = replace(third, version=1, sequence=1, stamp=FIRST_STAMP + 1, cause=1)
+    log.append(TOPIC, 0, [Record(b"a", b"", write_envelope(each)) for each in (third, first)])
+    strangers = Strangers(log, TOPIC, "events")
+    strangers.stand({0: 0})
+    assert [record.offset for record in strangers.without(0, everything(log, TOPIC))] == [1]
+    with pytest.raises(BrokenLog, match="sequence 3 follows 1: events are missing"):
+        strangers.without(0, everything(log, TOPIC)[:1])

@@ -18,7 +18,7 @@ from eventcore.errors import UnknownName, UnknownSchema
 from eventcore.log.port import Recorded
 from eventcore.topics import Topics, partition_of
 from sagas import Answered, Finished, StepRequested, UndoRequested, command_id
-from sagas.routes import answers_to, requests_of
+from sagas.routes import AGAIN_MS, answers_to, requests_of
 from tests.unit.sagas.trip import ABCD, Trip, trips
 
 PARTITIONS = 3
@@ -99,21 +99,6 @@ def test_an_event_of_newer_code_stops_the_relay_rather_than_being_passed_over() 
     assert "travel.trip.events[1]@42 was written by other code" in told.value.__notes__[0]
 
 
-def test_a_strangers_record_that_looks_like_newer_code_or_names_nobody_is_passed_over() -> None:
-    asked: list[Position] = []
-
-    def foreign(at: Position) -> bool:
-        asked.append(at)
-        return True
-
-    route = requests_of(ABCD, EVENTS, TOPICS, dict.fromkeys(TOPICS, PARTITIONS), foreign)
-    assert route(AT, Recorded(AT.offset, b"t1", b"\xc3\x01" + b"newer..." + b"body", ENVELOPE, 1_000)) is None
-    assert route(AT, ledger(StepRequested("A", "gone", "ann", "Book", b"x"))) is None
-    assert asked == [AT, AT]
-    assert route(AT, ledger(ORDER)) is not None
-    assert asked == [AT, AT]
-
-
 def test_an_order_to_an_aggregate_that_the_app_no_longer_has_is_named() -> None:
     with pytest.raises(UnknownName, match=r"asked for by trip 't1' at travel.trip.events\[1\]@42.* booking, trip"):
         requests(AT, ledger(StepRequested("A", "gone", "ann", "Book", b"x")))
@@ -128,6 +113,26 @@ def test_an_outcome_of_a_step_becomes_an_answer_in_its_sagas_inbox(kind: Kind, r
     envelope = read_envelope(routed.record.envelope)
     assert envelope.options == Options(source=Source(*OUT))
     assert envelope.stamp == STAMP
+
+
+@pytest.mark.parametrize("step", [None, SagaStep("trip", "t1", "A", "undo")])
+def test_a_relayed_command_that_was_not_kept_goes_back_to_its_lane_later_and_to_no_saga(step: SagaStep | None) -> None:
+    details = Details(
+        "parked", repeated=False, command=b"framed", reason="backlog_full", source=Source(*AT), step=step, trace="t"
+    )
+    value = write_outcome(OutcomeRecord(b"i" * 16, 1, 0, 1, 1, STAMP, 0, 1, details))
+    routed = answers(OUT, Recorded(OUT.offset, b"ann", value, None, 1_000))
+    assert routed is not None
+    assert (routed.topic, routed.partition) == ("travel.booking.commands", OUT.partition)
+    assert (routed.record.key, routed.record.value) == (b"ann", b"framed")
+    assert routed.due_ms == (STAMP >> 16) + AGAIN_MS
+    envelope = read_envelope(routed.record.envelope)
+    assert (envelope.command_id, envelope.stamp) == (b"i" * 16, STAMP)
+    assert envelope.options == Options(source=Source(*OUT), step=step, trace="t")
+
+
+def test_a_command_that_no_relay_sent_and_that_was_not_kept_is_its_senders_to_send_again() -> None:
+    assert answers(OUT, outcome(SagaStep("trip", "t1", "A", "do"), "parked", "backlog_full")) is None
 
 
 def test_an_answers_id_is_that_of_its_outcome_and_of_no_other() -> None:
