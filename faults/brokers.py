@@ -15,6 +15,8 @@ def restarts(scene: Scene) -> None:
             scene.pause(0.2, 2.0)
             broker.start()
         scene.pause(1.0, 3.0)
+    for _ in range(scene.workers.times_said("without its end")):
+        scene.note("left hanging, and ended by the lane's owner")
 
 
 def one_of_three(scene: Scene) -> None:

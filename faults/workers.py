@@ -130,6 +130,10 @@ class Workers:
         for worker in list(self.all):
             self.end(worker)
 
+    def times_said(self, text: str) -> int:
+        """How many lines of all that workers of this run have logged hold this."""
+        return sum(text in line for said in self._folder.glob("worker-*.log") for line in said.read_text().splitlines())
+
     def destroy(self) -> None:
         """Leave no process behind."""
         for worker in self.all:
