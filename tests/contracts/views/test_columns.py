@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from eventcore.aggregate import Aggregate
 from eventcore.errors import NotSupported
+from eventcore.testing.strategies import values_of
 from eventcore.validate import validate
 from eventcore.value import Digits, Map, Value
 from projections import Projection, Views
@@ -29,7 +30,7 @@ from projections.tables import Exact, Utc, check_bound, table_of
 from tests.contracts.views.bank import Account, Close, Event, accounts
 from tests.contracts.views.conftest import Place
 from tests.contracts.views.test_rows import Writer
-from tests.strategies import make_class, value_classes, values_of
+from tests.strategies import make_class, value_classes
 
 ROWS_BY_COPY = 1_001
 numbers = count()

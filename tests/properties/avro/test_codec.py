@@ -12,11 +12,12 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.codec import Codec, codec_for
 from eventcore.avro.reference import read_exactly
 from eventcore.errors import DecodeError, InvalidValue
+from eventcore.testing.strategies import values_of
 from eventcore.validate import validate
 from eventcore.value import Value
 from tests.properties.avro.oracle import fastavro_bytes
 from tests.properties.values.test_validators import STRANGERS
-from tests.strategies import value_classes, values_of
+from tests.strategies import value_classes
 
 NAMESPACE = "shop.orders"
 GENERATED = settings(

@@ -36,9 +36,10 @@ from eventcore.shape import (
     Shape,
     Str,
 )
+from eventcore.testing.strategies import values_of
 from eventcore.value import Value
 from tests.properties.avro.test_generic import fastavro_reads, marked
-from tests.strategies import value_classes, values_of
+from tests.strategies import value_classes
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

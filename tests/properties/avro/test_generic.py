@@ -17,9 +17,10 @@ from eventcore.avro.canonical import fingerprint
 from eventcore.avro.codec import codec_for
 from eventcore.avro.generic import GenericReader
 from eventcore.errors import DecodeError
+from eventcore.testing.strategies import values_of
 from tests.properties.avro.oracle import is_a, write
 from tests.properties.avro.test_codec import mutants
-from tests.strategies import value_classes, values_of
+from tests.strategies import value_classes
 
 GENERATED = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from eventcore.annotations import shape_of
 from eventcore.errors import InvalidValue
+from eventcore.testing.strategies import values_of
 from eventcore.validate import problem_of, validate
 from eventcore.value import Map, Value
-from tests.strategies import value_classes, values_of
+from tests.strategies import value_classes
 
 STRANGERS: tuple[Any, ...] = (
     *(

@@ -33,13 +33,13 @@ from eventcore.avro.frozen import differences
 from eventcore.avro.outcome import HEAD as OUTCOME_HEAD
 from eventcore.avro.own import own_schemas
 from eventcore.errors import DecodeError
-from tests.strategies import values_of
+from eventcore.testing.strategies import values_of
 from tests.unit.avro.fixed_records import read_by_fastavro, written_by_fastavro
 
 ROOT = Path(__file__).parents[3]
 U64, U32, U16 = (st.integers(0, 2**bits - 1) for bits in (64, 32, 16))
 
-options: st.SearchStrategy[Options] = values_of(Options)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # of the class that was asked for
+options: st.SearchStrategy[Options] = values_of(Options)
 envelopes = st.builds(
     Envelope,
     command_id=st.binary(min_size=16, max_size=16),

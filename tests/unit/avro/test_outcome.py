@@ -26,11 +26,11 @@ from eventcore.avro.outcome import (
 )
 from eventcore.avro.own import own_schemas
 from eventcore.errors import DecodeError
-from tests.strategies import values_of
+from eventcore.testing.strategies import values_of
 from tests.unit.avro.fixed_records import read_by_fastavro, written_by_fastavro
 from tests.unit.avro.test_envelope import ROOT, U16, U32, U64
 
-details: st.SearchStrategy[Details] = values_of(Details)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # of the class that was asked for
+details: st.SearchStrategy[Details] = values_of(Details)
 outcomes = st.builds(
     OutcomeRecord,
     command_id=st.binary(min_size=16, max_size=16),
