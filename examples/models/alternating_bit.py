@@ -1,6 +1,6 @@
 """The alternating bit protocol: data carried over channels that lose, one message at a time, and what it achieves.
 
-`link` is what a reader of the protocol should think: data sent is delivered, then acknowledged. `protocol` does it with
+`links` are what a reader of the protocol should think: data sent is delivered, then acknowledged. `wires` do it with
 a queue of messages and a queue of acknowledgements, both of which may lose anything at any moment; a bit tells a
 new message from one that is sent again. Drop the queues, and the protocol refines the link.
 Source: Lamport, *Specifying Systems* (2002), chapter 14; Bartlett, Scantlebury and Wilkinson (CACM 12:5, 1969).
@@ -111,7 +111,7 @@ def received_what_was_sent(state: Link) -> bool:
     return state.receiver_bit == state.acked_bit or state.received == state.sent
 
 
-link = Aggregate("link", lambda: quiet_links()[0], decide_link, evolve_link, invariants=[received_what_was_sent])
+links = Aggregate("link", lambda: quiet_links()[0], decide_link, evolve_link, invariants=[received_what_was_sent])
 
 # --- the protocol: how it is achieved --------------------------------------------------------------------------------
 
@@ -263,18 +263,4 @@ def without_queues(wire: Wire) -> Link:
     return wire.ends
 
 
-protocol = Aggregate(
-    "alternating_bit", lambda: Wire(quiet_links()[0]), decide, evolve, invariants=[carries_what_was_sent]
-)
-
-
-def link_commands() -> tuple[LinkCommand, ...]:
-    """Every command of the link."""
-    return (*map(Send, Data), Deliver(), Acknowledge())
-
-
-def commands() -> tuple[Command, ...]:
-    """Every command of the protocol, on queues that are short."""
-    slots = range(QUEUE_MAX)
-    plain = (Resend(), ReceiveMessage(), SendAck(), ReceiveAck())
-    return (*map(Send, Data), *plain, *map(LoseMessage, slots), *map(LoseAck, slots))
+wires = Aggregate("alternating_bit", lambda: Wire(quiet_links()[0]), decide, evolve, invariants=[carries_what_was_sent])

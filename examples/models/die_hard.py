@@ -120,8 +120,3 @@ def never_four(jugs: Jugs) -> bool:
 
 
 jugs = Aggregate("die_hard", Jugs, decide, evolve)
-
-
-def commands() -> tuple[Command, ...]:
-    """Every command that there is."""
-    return tuple(kind(jug) for kind in (Fill, Empty, Pour) for jug in Jug)

@@ -172,13 +172,3 @@ def locked_counter_of(threads: int) -> Aggregate[Counter, Command, Event]:
         return Counter((Thread(ASK),) * threads)
 
     return Aggregate("locked_increment", initial, decide, evolve, invariants=[counts_the_writers])
-
-
-def plain_commands(threads: int) -> tuple[PlainCommand, ...]:
-    """Every command of so many threads without a lock."""
-    return tuple(kind(thread) for kind in (Read, Write) for thread in range(threads))
-
-
-def commands(threads: int) -> tuple[Command, ...]:
-    """Every command of so many threads with a lock."""
-    return tuple(kind(thread) for kind in (Lock, Read, Write, Unlock) for thread in range(threads))

@@ -274,9 +274,3 @@ def reservation_on(network: Network, *, tombstone: bool = True) -> Aggregate[Wor
         return events
 
     return Aggregate("reservation", World, decide, evolve)
-
-
-def commands() -> tuple[Command, ...]:
-    """Every command: each packet there can be, its receiver willing or not, and the coordinator's impatience."""
-    packets = [Packet(participant, word) for participant in range(PARTICIPANTS) for word in Word]
-    return (Timeout(), *(Deliver(packet, refuse) for packet in packets for refuse in (False, True)))

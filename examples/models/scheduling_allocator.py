@@ -7,10 +7,9 @@ Source: Merz, *The Specification Language TLA+* (2008), section "A resource allo
 
 from __future__ import annotations
 
-from itertools import chain, permutations
+from itertools import permutations
 
 from eventcore import Aggregate, Value, require
-from examples.models import simple_allocator as simple
 from examples.models.simple_allocator import (
     Allocate,
     Allocated,
@@ -19,6 +18,7 @@ from examples.models.simple_allocator import (
     ClientNumber,
     Request,
     Requested,
+    Resources,
     Return,
     Returned,
     belong_to_one,
@@ -86,7 +86,7 @@ def decide(scheduler: Scheduler, command: Command) -> list[Event]:
             return [*decide_clients(scheduler.clients, command)]
 
 
-def _is_next(scheduler: Scheduler, number: int, resources: simple.Resources) -> bool:
+def _is_next(scheduler: Scheduler, number: int, resources: Resources) -> bool:
     """Whether a client stands in line, and none before it wants any of `resources`."""
     if number not in scheduler.line:
         return False
@@ -116,7 +116,6 @@ def scheduler_of(clients: int) -> Aggregate[Scheduler, Command, Event]:
     return Aggregate("scheduling_allocator", initial, decide, evolve, invariants=[exclusive])
 
 
-def commands(clients: int, resources: int) -> tuple[Command, ...]:
-    """Every command of so many clients about so many resources."""
-    lines = chain.from_iterable(permutations(range(clients), length + 1) for length in range(clients))
-    return (*simple.commands(clients, resources), *(Schedule(line) for line in lines))
+def lines(clients: int) -> list[tuple[ClientNumber, ...]]:
+    """Every order of some of so many clients."""
+    return [line for length in range(1, clients + 1) for line in permutations(range(clients), length)]

@@ -152,14 +152,6 @@ def allocator_of(clients: int) -> Aggregate[Allocator, Command, Event]:
     return Aggregate("simple_allocator", initial, decide, evolve, invariants=[exclusive])
 
 
-def commands(clients: int, resources: int) -> tuple[Command, ...]:
-    """Every command of so many clients about so many resources."""
-    kinds = (Request, Allocate, Return)
-    return tuple(
-        kind(client, some) for kind in kinds for client in range(clients) for some in subsets(range(resources))
-    )
-
-
 def subsets(items: Iterable[int]) -> list[Resources]:
     """Every set of these numbers but the empty one."""
     each = tuple(items)

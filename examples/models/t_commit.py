@@ -129,8 +129,3 @@ def transaction_of(managers: int) -> Aggregate[Transaction, Command, Event]:
         return Transaction((Phase.WORKING,) * managers)
 
     return Aggregate("t_commit", initial, decide, evolve, invariants=[consistent])
-
-
-def commands(managers: int) -> tuple[Command, ...]:
-    """Every command that so many managers can be given."""
-    return tuple(kind(manager) for kind in (Prepare, DecideCommit, DecideAbort) for manager in range(managers))

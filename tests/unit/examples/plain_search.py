@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Generic
 
 from eventcore import Accepted, Aggregate, Context, take_turn
@@ -47,6 +48,13 @@ class Found(Generic[State]):
                     seen.add(source)
                     reaching.append(source)
         return len(self.levels) - len(seen)
+
+
+def every_command(aggregate: Aggregate[Any, Command, Any], **fields: Iterable[object]) -> list[Command]:
+    """Every command whose fields take these values; a field of that name takes them in every class."""
+    domains = {name: tuple(values) for name, values in fields.items()}
+    classes: list[Any] = list(aggregate.command_checks)
+    return [cls(*each) for cls in classes for each in product(*(domains[name] for name in cls.__struct_fields__))]
 
 
 def search(
