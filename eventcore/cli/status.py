@@ -41,8 +41,9 @@ def status(
     """Show who runs the lanes, how far lanes and projections are, and what has stopped.
 
     It owns nothing and may run beside workers. A few records at the end of each partition are read, so it is as quick on a
-    long log; with --deep everything is. Stopped instances are looked for where outcomes are few, or with --deep. On Kafka the owner of a lane is the group's member that has its partition: one that
-    died is shown until the group has given it up.
+    long log; with --deep everything is. What is stopped is read from the outcomes where they are few, otherwise from what
+    lanes keep beside their snapshots, which says not since when. On Kafka the owner of a lane is the group's member that has
+    its partition: one that died is shown until the group has given it up.
     """
     call = call_of(context)
     found: dict[str, Depths] = {}
@@ -106,7 +107,7 @@ def _shown(
             yield from _stopped(machine.name, machine.stopped)
             if machine.unread:
                 yield (
-                    f"\n{machine.name}: {machine.unread:,} outcomes were not searched for quarantined instances; "
+                    f"\n{machine.name}: {machine.unread:,} snapshots were not searched for quarantined instances; "
                     "`status --deep` and `quarantine list` search them"
                 )
 
@@ -130,7 +131,8 @@ def _stopped(name: str, stopped: Mapping[str, Stopped]) -> Iterator[Shown]:
     if stopped:
         yield f"\n{name}: {len(stopped):,} instances are quarantined; their commands are parked"
         for each in list(stopped.values())[:SHOWN_MAX]:
-            yield f"  {each.id}: {each.parked:,} parked since {each.at}: {each.why}"
+            since = f" since {each.at}" if each.at else ""
+            yield f"  {each.id}: {each.parked:,} parked{since}: {each.why}"
         if len(stopped) > SHOWN_MAX:
             yield f"  and {len(stopped) - SHOWN_MAX:,} more"
 

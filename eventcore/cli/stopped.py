@@ -27,7 +27,8 @@ from eventcore.log.port import Log
 class Stopped:
     """A quarantined instance: why, where and when it began, and how many of its commands wait.
 
-    `version` is the instance's when the last command was parked; `detail` is a traceback, where its turn raised.
+    `version` is the instance's when the last command was parked; `detail` is a traceback, where its turn raised. Where
+    only facts were read, where and when are "" and the version is 0.
     """
 
     id: str
@@ -107,6 +108,10 @@ class Listed(NamedTuple):
     id: str
     why: str
     waiting: int
+
+    def stopped(self) -> Stopped:
+        """The same, with nothing of what facts do not tell."""
+        return Stopped(self.id, self.why, at="", since="", parked=self.waiting)
 
 
 def listed(log: Log, machine: Machine, progress: Progress) -> list[Listed]:

@@ -2,8 +2,9 @@
 
 Where a lane is, its last outcomes tell: each carries its command's offset and the lane's term. So a few records at the end
 of each partition are read, not all of them. Where the lane consumed commands and had no outcome to write, its group's
-position is ahead of them. Which instances are stopped takes all outcomes to tell: they are read while they are few. What
-takes long (deep.py) is told when asked for.
+position is ahead of them. Which instances are stopped, the outcomes tell with all that there is to it: they are read while
+they are few. Beyond that what lanes keep of it beside their snapshots tells it as truly and more shortly. What takes long
+(deep.py) is told when asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from eventcore.app.wiring import Machine, Wiring
 from eventcore.avro.outcome import read_outcome
-from eventcore.cli.stopped import Stopped, stops_in
+from eventcore.cli.stopped import Stopped, listed, stops_in
 from eventcore.cut import Cut
 from eventcore.errors import DataError, SystemFault, TimedOut, UnknownName, WrongUse
 from eventcore.lane.restore import Progress
@@ -25,6 +26,7 @@ from projections import Views
 TAIL = 32  # records at the end of a partition that are looked at first; MORE times as many where none is an outcome
 MORE = 32
 SEARCHED_MOST = 20_000  # outcomes of a machine that are searched for what has stopped: about 0.15 s
+FACTS_MOST = 300_000  # and records of its snapshots: about as many instances, unless the log was never compacted
 POLL_MOST = 10_000
 STALLED_S = 10.0
 
@@ -58,7 +60,7 @@ class MachineStanding:
     kind: str
     partitions: list[PartitionStanding] = field(default_factory=list[PartitionStanding])
     stopped: dict[str, Stopped] = field(default_factory=dict[str, Stopped])
-    unread: int = 0  # outcomes that were not searched for what has stopped
+    unread: int = 0  # snapshots that were not searched for what has stopped
     problem: str = ""
 
     @property
@@ -100,12 +102,17 @@ def machine_standing(log: Log, machine: Machine, progress: Progress) -> MachineS
         standing.partitions.append(
             PartitionStanding(partition, commands, decided, events, outcomes[partition], term, owner)
         )
-    kept = sum(end - log.beginning(topics.outcomes, partition) for partition, end in outcomes.items())
-    if kept <= SEARCHED_MOST:
+    if _kept(log, topics.outcomes) <= SEARCHED_MOST:
         standing.stopped = stops_in(log, machine, progress).found()
+    elif (facts := _kept(log, topics.snapshots)) <= FACTS_MOST:
+        standing.stopped = {each.id: each.stopped() for each in listed(log, machine, progress)}
     else:
-        standing.unread = kept
+        standing.unread = facts
     return standing
+
+
+def _kept(log: Log, topic: str) -> int:
+    return sum(log.stable_end(topic, p) - log.beginning(topic, p) for p in range(log.partitions(topic)))
 
 
 def _last_outcomes(log: Log, topics: Topics, ends: Mapping[int, int]) -> dict[int, tuple[int, int]]:

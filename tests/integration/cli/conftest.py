@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +73,10 @@ class Process:
     errors: Path
 
     def wait_for(self, words: str) -> None:
-        """Return once its stderr holds these words. Fails when it ends before."""
+        """Return once its stderr holds these words. Fails when it ends before, or says something else for too long."""
+        deadline = time.monotonic() + PATIENCE_S
         while words not in self.errors.read_text():
+            assert time.monotonic() < deadline, f"it does not say {words!r}: {self.errors.read_text()}"
             try:
                 self.popen.wait(0.05)
             except subprocess.TimeoutExpired:

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from eventcore.cli import survey
 from eventcore.log.port import Record
 from eventcore.log.sqlite import SqliteLog
 from eventcore.topics import partition_of
@@ -43,6 +44,20 @@ def test_what_is_quarantined_is_listed_with_why_and_what_waits(poisoned: Program
     assert text[1].endswith(WHY)
     assert poisoned("quarantine", "list", "move").out == "no instance is quarantined\n"
     assert poisoned("quarantine", "list", "cellar").code == 2
+
+
+def test_status_on_a_log_with_many_outcomes_tells_what_is_quarantined(
+    poisoned: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what the lanes keep beside their snapshots; only where these are too many as well is it said that nobody looked."""
+    monkeypatch.setattr(survey, "SEARCHED_MOST", 0)
+    (stopped,) = poisoned("status", "--json").data["machines"][0]["stopped"]
+    assert (stopped["id"], stopped["why"], stopped["parked"]) == ("a", WHY, 3)
+    assert f"  a: 3 parked: {WHY}" in poisoned("status").out.splitlines()
+    assert poisoned("quarantine", "discard", "jar", "a").code == 0
+    assert poisoned("status", "--json").data["machines"][0]["stopped"] == []
+    monkeypatch.setattr(survey, "FACTS_MOST", 0)
+    assert "snapshots were not searched for quarantined instances" in poisoned("status").out
 
 
 def test_one_instance_is_shown_with_its_traceback_and_the_commands_that_wait(poisoned: Program) -> None:
@@ -146,7 +161,7 @@ def test_beside_a_worker_a_poisoned_instance_waits_its_neighbours_go_on_and_mend
     program: Program, start: Start
 ) -> None:
     """The whole of it: list, neighbours, code mended, worker restarted, release."""
-    worker = stands(start("run"), 12)
+    worker = stands(start("run"), 13)
     assert program("send", "jar", "a", "Add", '{"count": 5}').code == 0
     assert program("send", "jar", "a", "Drop").code == 1
     assert program("send", "jar", "a", "Add", '{"count": 2}').code == 1
@@ -160,7 +175,7 @@ def test_beside_a_worker_a_poisoned_instance_waits_its_neighbours_go_on_and_mend
     worker.popen.send_signal(signal.SIGTERM)
     assert worker.ended().code == 0
 
-    mended = stands(start("--app", MENDED, "run"), 11)
+    mended = stands(start("--app", MENDED, "run"), 12)
     ran = program("quarantine", "release", "jar", "a")
     assert (ran.code, ran.out.split(" ")[0]) == (0, "accepted")
     assert counts(program, "a")[:2] == [5, 7]
