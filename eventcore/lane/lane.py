@@ -49,6 +49,7 @@ EVENTS_A_TURN_MAX = 1_000  # a turn is one transaction's unit; more is a batch j
 UNDECODABLE, TOO_LARGE, CLOCK_AHEAD, WRONG_PARTITION = "undecodable", "too_large", "clock_ahead", "wrong_partition"
 
 CLIENTS_MAX = 10_000  # whose addresses are kept at hand, with 300 bytes each; beyond it they are learnt again
+NEW: tuple[Any, int] = (None, 0)  # what is held of an instance without events: its state is the aggregate's initial one
 PLAIN = command_envelope(bytes(16))[26:]  # what follows the id in an envelope that says nothing else
 
 
@@ -87,42 +88,48 @@ class Lane:
         events, outcomes = batch.events, batch.outcomes
         known = self._known
         instances, window, quarantined = memory.instances, memory.decided, memory.quarantined
+        held_of = instances.get
         waiting = memory.waiting.known
         turns_at = window.ends_before
-        aggregate, decode, encode, term = self._aggregate, self._decode, self._encode, self.term
+        aggregate, encode, term = self._aggregate, self._encode, self.term
         pack_event, pack_outcome = EVENT_FIXED.pack, OUTCOME_FIXED.pack
         stamp = after(memory.stamp, now_ms) - 1
-        for record in records:
+        commands, unreadable = self._decoded(records)
+        for record, command in zip(records, commands, strict=True):
             stamp += 1
             envelope, key, value = record.envelope, record.key, record.value
-            # The common case first: a well-formed command with no option but a reply, for a known instance, not seen before.
-            # Everything else goes through _take_rare, which looks at one thing after the other.
+            # The common case first: a well-formed command with no option but a reply, not seen before, for an instance that
+            # is known or at home here. Everything else goes through _take_rare, which looks at one thing after the other.
             if (
                 envelope is None
+                or key is None
                 or value is None
                 or (options := known.get(envelope[26:])) is None
-                or envelope[:10] != HEAD
-                or key not in instances
+                or not envelope.startswith(HEAD)
                 or (command_id := envelope[10:26]) in window.newer
                 or command_id in window.older
                 or command_id in waiting  # longer than the window reaches, and asked again of another instance
                 or key in quarantined
                 or len(value) > COMMAND_BYTES_MAX
+                or ((held := held_of(key)) is None and self._misplaced(record) is not None)
             ):
                 stamp = self._take_rare(record, stamp, now_ms, batch)
                 continue
-            state, version = instances[key]
-            try:
-                command = decode(value)
-            except DataError as bad:
+            state, version = held or NEW
+            if unreadable and (bad := unreadable.get(record.offset)) is not None:
                 if is_control(value):
                     stamp = self._take_rare(record, stamp, now_ms, batch)
                 else:
-                    self._park(Case(record, command_id, options, stamp), UNDECODABLE, str(bad), batch)
+                    self._park(Case(record, command_id, options, stamp), UNDECODABLE, bad, batch)
                 continue
+            bodies: list[bytes] = []
             try:
+                if held is None:
+                    state = aggregate.initial()
                 turn = take_turn(aggregate, state, command, Context(stamp, command_id))
-                bodies = [encode(event) for event in turn.events] if type(turn) is Accepted else []
+                if type(turn) is Accepted:
+                    for event in turn.events:
+                        bodies.append(encode(event))  # noqa: PERF401 - of one event, mostly: 0.2 µs less than a list's own loop
             except Exception as fault:  # noqa: BLE001 - N3: whatever user code raises is its instance's affair
                 self._quarantine.stop(Case(record, command_id, options, stamp), version, fault, batch)
                 continue
@@ -167,6 +174,28 @@ class Lane:
         memory.next_command = batch.consumed
         self.checkpoints.write(batch, len(records))
         return batch
+
+    def _decoded(self, records: Sequence[Recorded]) -> tuple[list[Any], dict[int, str]]:
+        """The command in each record, and by offset why there is none in some.
+
+        All at once, before any is decided: decoded between turns, one of 8 mixed fields took 1.5 µs longer.
+        """
+        decode: Any = self._decode
+        try:
+            return [decode(record.value) for record in records], {}
+        except (DataError, TypeError):  # not all hold a command, or not all a value: then each by itself
+            pass
+        commands: list[Any] = []
+        unreadable: dict[int, str] = {}
+        for record in records:
+            command = None
+            if record.value is not None and len(record.value) <= COMMAND_BYTES_MAX:
+                try:
+                    command = decode(record.value)
+                except DataError as bad:
+                    unreadable[record.offset] = str(bad)
+            commands.append(command)
+        return commands, unreadable
 
     def _take_rare(self, record: Recorded, stamp: int, now_ms: int, batch: Batch) -> int:
         """Take one command step by step, checking everything; return the stamp that it was given."""

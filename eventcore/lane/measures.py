@@ -15,6 +15,10 @@ from eventcore.lane.journal import Batch
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 SECONDS_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 
+KIND = slice(
+    DETAILS_AT, DETAILS_AT + 2
+)  # an outcome's kind, and whether it repeats: what is counted, without reading it
+
 
 class Histogram:
     """How many observations were at most each of `bounds`, how many there were, and their sum."""
@@ -42,18 +46,27 @@ class Measures:
     """What one lane has done since its process was given the partition."""
 
     def __init__(self) -> None:
-        self.outcomes: Counter[str] = Counter()  # by kind; those that repeat an earlier decision under `repeated`
+        self._said: dict[bytes, int] = {}  # outcomes by the two bytes that tell their kind and whether they repeat
         self.batch_turns = Histogram(BATCH_BOUNDS)
         self.commit_s = Histogram(SECONDS_BOUNDS)
         self.restore_s = 0.0
 
+    @property
+    def outcomes(self) -> Counter[str]:
+        """The outcomes by kind; those that repeat an earlier decision under `repeated`."""
+        outcomes: Counter[str] = Counter()
+        for (kind, repeated), count in list(self._said.items()):
+            outcomes["repeated" if repeated else KINDS[kind >> 1]] += count
+        return outcomes
+
     def committed(self, batches: Sequence[Batch], seconds: float) -> None:
         """Count one transaction: the batches that shared it, and how long its commit was under way."""
         self.commit_s.observe(seconds)
-        self.batch_turns.observe(sum(len(batch.outcomes) for batch in batches))
+        turns, said = 0, self._said
         for batch in batches:
-            # The kind and whether it repeats are the first two bytes behind the fixed fields of an outcome.
-            said = Counter([r.value[DETAILS_AT : DETAILS_AT + 2] for r in batch.outcomes if r.value is not None])
-            for kind_and_repeated, count in said.items():
-                kind, repeated = kind_and_repeated
-                self.outcomes["repeated" if repeated else KINDS[kind >> 1]] += count
+            turns += len(batch.outcomes)
+            for outcome in batch.outcomes:
+                if (value := outcome.value) is not None:
+                    kind = value[KIND]
+                    said[kind] = said.get(kind, 0) + 1
+        self.batch_turns.observe(turns)

@@ -20,6 +20,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from eventcore import telemetry
 from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
@@ -55,7 +57,7 @@ def nobody() -> Standing | None:
 DECIDE_S = 30.0  # how long a caller waits for a lane that this same thread drives: a broker restart fits in
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The outcome record of a command, and the offset of its last event; None where it has no events."""
 
     record: bytes
@@ -326,12 +328,10 @@ class LaneRunner:
         batches, self._under_way = self._under_way, []
         offsets = self._owned().settle()
         events, outcomes = offsets.get(self.topics.events, ()), offsets.get(self.topics.outcomes, ())
-        committed: list[Committed] = []
-        event = outcome = 0
-        for batch in batches:
-            event_end, outcome_end = event + len(batch.events), outcome + len(batch.outcomes)
-            committed.append(Committed(batch, events[event:event_end], outcomes[outcome:outcome_end]))
-            event, outcome = event_end, outcome_end
+        if len(batches) == 1:
+            committed = [Committed(batches[0], events, outcomes)]
+        else:
+            committed = _apart(batches, events, outcomes)
         checkpoints = self._started()[0].checkpoints
         for each in committed:
             checkpoints.committed(each.batch, each.events, each.outcomes)
@@ -344,6 +344,8 @@ class LaneRunner:
         for batch, events, _ in committed:
             self._replies.post(batch, events)
         self.measures.committed([each.batch for each in committed], time.monotonic() - self._committing_since)
+        if not telemetry.recording():
+            return
         traced = [
             (trace, batch.outcomes[index].value or b"") for batch, _, _ in committed for trace, index in batch.traces
         ]
@@ -379,6 +381,17 @@ class LaneRunner:
             intake.close()
         if writer is not None:
             writer.close()
+
+
+def _apart(batches: Sequence[Batch], events: Sequence[int], outcomes: Sequence[int]) -> list[Committed]:
+    """Batches that shared a commit, each with its own offsets of the commit's."""
+    committed: list[Committed] = []
+    event = outcome = 0
+    for batch in batches:
+        event_end, outcome_end = event + len(batch.events), outcome + len(batch.outcomes)
+        committed.append(Committed(batch, events[event:event_end], outcomes[outcome:outcome_end]))
+        event, outcome = event_end, outcome_end
+    return committed
 
 
 def _answers(committed: Sequence[Committed]) -> list[Answer]:

@@ -259,7 +259,7 @@ def test_an_error_in_the_lane_itself_is_not_taken_for_a_decision(monkeypatch: py
     lane = lane_on(log)
     lane.start()
     with monkeypatch.context() as patch:
-        patch.setattr(Lane, "_by_ledger", broken)
+        patch.setattr(Lane, "_misplaced", broken)
         with pytest.raises(AssertionError):
             lane.decide([command("alice", Deposit(5), 1)])
     lane.start()
