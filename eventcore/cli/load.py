@@ -21,7 +21,7 @@ def load_app(setting: Setting) -> App:
         raise InvalidValue(
             f"app (from {setting.origin})", f"{setting.value!r} is not of the form MODULE:NAME, as bank.app:app"
         )
-    module = _import(match[1])
+    module = import_named(match[1])
     apps = [name for name, value in vars(module).items() if isinstance(value, App)]
     found = getattr(module, match[2], None)
     if found is None:
@@ -32,14 +32,15 @@ def load_app(setting: Setting) -> App:
     return found
 
 
-def _import(name: str) -> ModuleType:
+def import_named(name: str, what: str = "the app") -> ModuleType:
+    """Import a module of the user's. Raises NotSupported, saying what is missing or what it raises."""
     try:
         return importlib.import_module(name)
     except EventcoreError:
         raise  # a definition that breaks a rule says so itself
     except ModuleNotFoundError as missing:
         if missing.name is not None and (name == missing.name or name.startswith(f"{missing.name}.")):
-            raise UnknownModule(name, missing.name) from missing
+            raise UnknownModule(name, missing.name, what) from missing
         raise NotSupported(
             f"importing {name} needs the module {missing.name}, which is not installed here."
         ) from missing
@@ -52,10 +53,10 @@ def _import(name: str) -> ModuleType:
 
 
 class UnknownModule(NotSupported):
-    """The module of `--app` is nowhere on the import path."""
+    """A module that was named is nowhere on the import path."""
 
-    def __init__(self, name: str, missing: str) -> None:
+    def __init__(self, name: str, missing: str, what: str) -> None:
         super().__init__(
-            f"no module is named {missing!r}, so the app in {name} cannot be imported. "
+            f"no module is named {missing!r}, so {what} in {name} cannot be imported. "
             f"Run this in the folder that holds {missing.partition('.')[0]}/, or install it."
         )

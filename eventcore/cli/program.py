@@ -14,6 +14,7 @@ import typer
 from eventcore.cli import cuts, db, logs, quarantine, sagas, schemas, topics
 from eventcore.cli.ask import ask
 from eventcore.cli.call import Call
+from eventcore.cli.check import check_
 from eventcore.cli.config import config, version
 from eventcore.cli.faults import DONE, INTERRUPTED, report
 from eventcore.cli.new import new
@@ -99,6 +100,7 @@ program.command("replay")(replay)
 program.add_typer(logs.verbs, name="log")
 program.add_typer(cuts.verbs, name="cut")
 program.command("audit")(cuts.audit)
+program.command("check")(check_)
 program.add_typer(sagas.verbs, name="saga")
 program.add_typer(quarantine.verbs, name="quarantine")
 program.add_typer(schemas.verbs, name="schema")

@@ -1,0 +1,28 @@
+"""Searching the state space of an aggregate: every state in a scope, and the shortest way into trouble.
+
+`check(aggregate)` gives a report whose `verdict` is pass, fail or inconclusive.
+"""
+
+from eventcore.check.checked import Checked
+from eventcore.check.properties import Property, Step, always, always_step, sometimes
+from eventcore.check.report import Finding, Reason, Report
+from eventcore.check.run import check
+from eventcore.check.scope import Bounds, Scope
+from eventcore.check.trace import Trace, TraceStep
+
+__all__ = [
+    "Bounds",
+    "Checked",
+    "Finding",
+    "Property",
+    "Reason",
+    "Report",
+    "Scope",
+    "Step",
+    "Trace",
+    "TraceStep",
+    "always",
+    "always_step",
+    "check",
+    "sometimes",
+]

@@ -1,0 +1,270 @@
+"""An aggregate as a machine: its own decide and evolve, through the one `take_turn`, in a scope.
+
+A search takes many more turns than it finds states, so a turn is taken twice in two manners. The first is *lean*: the
+aggregate without invariants and without the state's validation; it says where the turn leads, and most turns lead
+nowhere new. A turn that leads to a new state is then *confirmed*: taken again by the aggregate as it is, invariants
+and all. So every state is judged as in production, and every turn that found one was run twice and compared.
+"""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from types import CodeType
+from typing import Any, NamedTuple
+
+from eventcore.aggregate import Aggregate
+from eventcore.annotations import shape_of
+from eventcore.avro.codec import Codec, codec_for
+from eventcore.check.checked import Checked
+from eventcore.check.domain import instances, typed_size
+from eventcore.check.machine import Fault, Outcome
+from eventcore.check.source import shown
+from eventcore.check.twice import anew
+from eventcore.check.unread import hiding
+from eventcore.context import Context
+from eventcore.errors import EventcoreError, NotSupported
+from eventcore.shape import Many, MapOf, Maybe, OneOf, Record, SetOf
+from eventcore.turn import Accepted, Refused, Violated, take_turn
+from eventcore.value import Value
+
+NOWHEN = Context(0, bytes(16))
+CODED_ALL, CODED_SHARE = 10_000, 16  # states whose codec is tried: so many at first, then one of so many
+LIKELY = "the clock, randomness, iteration over a set, a default or a global that was changed in place, identity (`is`)"
+SHARED = (Many, SetOf, MapOf, Maybe, Record, OneOf)  # what is worth keeping once for all states that hold an equal one
+
+
+class Asked(NamedTuple):
+    """The label of a step where contexts are part of the scope: what was asked, and when."""
+
+    command: Any
+    context: Context
+
+
+class AggregateMachine:
+    """An aggregate in its scope, as a search takes it. `leaves` say what is known of the commands' fields.
+
+    Raises CallerError where the scope does not fit the aggregate.
+    """
+
+    def __init__(self, checked: Checked[Any, Any, Any]) -> None:
+        self.checked = checked
+        self.aggregate: Aggregate[Any, Any, Any] = checked.aggregate
+        self.name = self.aggregate.name
+        commands, self.leaves = instances(tuple(self.aggregate.command_checks), checked.scope)
+        self.contexts: Sequence[Context] = checked.scope.contexts or (NOWHEN,)
+        self.commands: Sequence[Any] = commands
+        self._plain = len(self.contexts) == 1
+        if not self._plain:
+            self.commands = [Asked(command, context) for command in commands for context in self.contexts]
+        self.typed = typed_size(self.aggregate.state_type)
+        self.coded = 0
+        self._enforced = frozenset(checked.enforced)
+        self._codecs: dict[type[Value], Codec[Any]] = {}
+        self._pools, self._rebuild = _sharing(self.aggregate.state_type)
+        self._hide: Callable[[Any], Any] | None = None
+        full = self.aggregate
+        if checked.scope.unread:
+            self._hide, self._plain_state = hiding(full.state_type, checked.scope.unread, full.initial())
+            clean, check = self._plain_state, full.state_check
+
+            def check_plain(state: Any) -> None:
+                check(clean(state))
+
+            full = _changed(full, state_check=check_plain)
+        self._full = full
+        self._lean = _changed(full, guards=(), state_check=_unjudged)
+
+    def initial(self) -> Iterable[Any]:
+        """The states to begin in. Raises InvalidValue and NotSupported for one that the aggregate could never be in."""
+        given = self.checked.initial
+        if given is None:
+            return [self.aggregate.initial()]
+        starts = list(dict.fromkeys(given()))
+        for state in starts:
+            self._check_start(state)
+        if not starts:
+            raise NotSupported(f"{self.name}: the scope gives no initial state at all.")
+        return starts
+
+    def _check_start(self, state: Any) -> None:
+        if type(state) is not self.aggregate.state_type:
+            wanted = self.aggregate.state_type.__name__
+            raise NotSupported(f"{self.name}: the initial state {state!r} is not of the class {wanted}.")
+        self.aggregate.state_check(state)
+        for guard in self.aggregate.guards:
+            if not guard.holds(state):
+                raise NotSupported(f"{self.name}: the initial state {state!r} breaks the invariant {guard.name}.")
+
+    def steps(self, state: Any) -> Sequence[tuple[Any, Outcome]]:
+        """What each command leads to. Invariants are not judged here; see `confirm`."""
+        if self._hide is not None:
+            return [(asked, self._clean(outcome)) for asked, outcome in self._taken(self._hide(state))]
+        return self._taken(state)
+
+    def _taken(self, state: Any) -> Sequence[tuple[Any, Outcome]]:
+        lean = self._lean
+        try:
+            if self._plain:
+                context = self.contexts[0]
+                return [(command, take_turn(lean, state, command, context)) for command in self.commands]
+            return [(asked, take_turn(lean, state, asked.command, asked.context)) for asked in self.commands]
+        except Exception:  # noqa: BLE001 - taken again one at a time, where each is caught, named and reported
+            return [(asked, self._carefully(lean, state, asked)) for asked in self.commands]
+
+    def _clean(self, outcome: Outcome) -> Outcome:
+        return Accepted(outcome.events, self._plain_state(outcome.state)) if isinstance(outcome, Accepted) else outcome
+
+    def _carefully(self, aggregate: Aggregate[Any, Any, Any], state: Any, asked: Any) -> Outcome:
+        command, context = self.asked(asked)
+        try:
+            return take_turn(aggregate, state, command, context)
+        except Exception as error:  # noqa: BLE001 - whatever the user's code raises is the finding
+            return self._fault(error, state, command, context)
+
+    def _fault(self, error: Exception, state: Any, command: Any, context: Context) -> Fault:
+        decide: Any = self.aggregate.decide
+        if isinstance(error, EventcoreError) and _blamed(error, self.aggregate) == "take_turn":
+            try:
+                given = decide(state, command, context) if self.aggregate.takes_context else decide(state, command)
+            except Exception as other:  # noqa: BLE001 - it did not raise a moment ago
+                message = f"{shown(command)} gives {error} and then {type(other).__name__}: {other} on the same state"
+                return Fault("non_deterministic", "decide", message, LIKELY)
+            if given is None:
+                message = f"decide returns nothing for {shown(command)}"
+                return Fault("unhandled", "decide", message, f"no case of it matches {type(command).__name__}")
+            if "evolve returned None" in str(error):
+                kinds = ", ".join(sorted({type(event).__name__ for event in given}))
+                return Fault("unhandled", "evolve", f"evolve returns nothing for {kinds}", "no case of it matches")
+            return Fault("raises", "decide" if "decide" in str(error) else "evolve", str(error))
+        name = _blamed(error, self.aggregate)
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{at.filename.rpartition('/')[2]}:{at.lineno}"
+        return Fault("raises", name, f"{name} raises {type(error).__name__}: {error} ({where})")
+
+    def asked(self, label: Any) -> tuple[Any, Context]:
+        """The command and the context of a label."""
+        return (label.command, label.context) if isinstance(label, Asked) else (label, self.contexts[0])
+
+    def confirm(self, state: Any, label: Any, found: Accepted[Any, Any]) -> Refused | Violated | Fault | None:
+        """Take a turn in full that was taken lean, and compare: what is wrong with it, or None."""
+        hidden = state if self._hide is None else self._hide(state)
+        outcome = self._carefully(self._full, hidden, label)
+        match outcome:
+            case Accepted(events, following):
+                same = following if self._hide is None else self._plain_state(following)
+                if same != found.state or events != found.events:
+                    return _differs(label, found, outcome)
+                return self._survives(found) if self._tries_codec() else None
+            case Violated(name, message, _) if name in self._enforced:
+                return Refused(name, message)
+            case Refused():
+                return _differs(label, found, outcome)
+            case _:
+                return outcome
+
+    def _tries_codec(self) -> bool:
+        self.coded += 1
+        return self.coded <= CODED_ALL or self.coded % CODED_SHARE == 0
+
+    def _survives(self, found: Accepted[Any, Any]) -> Fault | None:
+        """Whether the events and the state are the same after being written and read."""
+        values: Sequence[Value] = (*found.events, found.state)
+        for value in values:
+            cls = type(value)
+            codec = self._codecs.get(cls)
+            if codec is None:
+                codec = self._codecs[cls] = codec_for(cls, f"check.{self.name}")
+            try:
+                read = codec.decode(codec.encode(value))
+            except EventcoreError as error:
+                return Fault("codec", cls.__name__, f"{shown(value)} cannot be written and read: {error}")
+            if read != value:
+                return Fault("codec", cls.__name__, f"{shown(value)} is read as {shown(read)}")
+        return None
+
+    def again(self, state: Any, first: Sequence[tuple[Any, Outcome]]) -> tuple[Any, Fault] | None:
+        """Take all turns from an equal state made anew, its sets turned round, and compare them with the first time."""
+        second = self.steps(anew(state))
+        for (label, one), (_, other) in zip(first, second, strict=True):
+            if one != other:
+                return label, _differs(label, one, other)
+        return None
+
+    def compact(self, state: Any) -> Any:
+        """The same state, its parts shared with all other states that hold equal ones."""
+        return self._rebuild(state)
+
+
+def _differs(label: Any, one: Outcome, other: Outcome) -> Fault:
+    command = label.command if isinstance(label, Asked) else label
+    message = f"{shown(command)} gives {_told(one)} and then {_told(other)} on the same state"
+    return Fault("non_deterministic", "decide" if _events(one) != _events(other) else "evolve", message, LIKELY)
+
+
+def _events(outcome: Outcome) -> object:
+    return outcome.events if isinstance(outcome, Accepted) else outcome
+
+
+def _told(outcome: Outcome) -> str:
+    match outcome:
+        case Accepted(events, state):
+            return f"[{', '.join(map(shown, events))}] and {shown(state)}"
+        case Refused(reason):
+            return f"a refusal ({reason})"
+        case Violated(name):
+            return f"a violation ({name})"
+        case Fault(message=message):
+            return message
+
+
+def _blamed(error: Exception, aggregate: Aggregate[Any, Any, Any]) -> str:
+    """Which function of the aggregate an error came out of, by the frames that it went through."""
+    codes: dict[CodeType, str] = {}
+    for name, function in (("decide", aggregate.decide), ("evolve", aggregate.evolve)):
+        codes[_code(function)] = name
+    for guard in aggregate.guards:
+        if hasattr(guard.holds, "__code__"):
+            codes[_code(guard.holds)] = guard.name
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code in codes:
+            return codes[frame.f_code]
+    return "take_turn"
+
+
+def _code(function: Any) -> CodeType:
+    code: CodeType = function.__code__
+    return code
+
+
+def _unjudged(_: Value) -> None:
+    """The validation of a turn whose state is judged when it turns out to be new."""
+
+
+def _changed(aggregate: Aggregate[Any, Any, Any], **parts: object) -> Aggregate[Any, Any, Any]:
+    """A copy of an aggregate with some of its derived fields replaced."""
+    changed = copy.copy(aggregate)
+    for name, part in parts.items():
+        object.__setattr__(changed, name, part)
+    return changed
+
+
+def _sharing(cls: type[Value]) -> tuple[list[dict[Any, Any]], Callable[[Any], Any]]:
+    """A function that rebuilds a state of `cls` from parts that are kept once, and the pools where they are kept.
+
+    A pool for each field: in one field, equal values are of one type.
+    """
+    names = cls.__struct_fields__
+    shared = [isinstance(field.shape, SHARED) for field in shape_of(cls)]
+    pools: list[dict[Any, Any]] = [{} for _ in names]
+    if not any(shared):
+        return pools, lambda state: state
+    given: dict[str, object] = {"cls": cls}
+    parts: list[str] = []
+    for number, (name, is_shared) in enumerate(zip(names, shared, strict=True)):
+        given[f"keep{number}"] = pools[number].setdefault
+        parts.append(f"keep{number}(s.{name}, s.{name})" if is_shared else f"s.{name}")
+    source = f"lambda s: cls({', '.join(parts)})"
+    made: Callable[[Any], Any] = eval(source, given)  # noqa: S307 - made here from field names, never from data
+    return pools, made

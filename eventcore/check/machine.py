@@ -1,0 +1,60 @@
+"""What a search takes: anything with initial states, labelled steps and a next state.
+
+An aggregate is one such machine (`eventcore.check.aggregate`); a composition of several can be another. The search
+knows nothing of commands and events but what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from eventcore.turn import Accepted, Refused, Violated
+
+S = TypeVar("S")
+L = TypeVar("L")
+
+FaultKind = Literal["raises", "unhandled", "non_deterministic", "mutates", "codec"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The code itself is wrong in one step: which function, what it did, and what usually causes that."""
+
+    kind: FaultKind
+    name: str
+    message: str
+    likely: str = ""
+
+
+Outcome = Accepted[Any, Any] | Refused | Violated | Fault
+
+
+class Machine(Protocol[S, L]):
+    """A machine that can be searched. States are compared by value and must be hashable; labels say what was done."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
+
+    def initial(self) -> Iterable[S]:
+        """The states that it may begin in."""
+        ...
+
+    def steps(self, state: S, /) -> Iterable[tuple[L, Outcome]]:
+        """What each label leads to from `state`, refusals included; a step that cannot be taken is a Fault."""
+        ...
+
+    def confirm(self, state: S, label: L, found: Accepted[Any, Any]) -> Refused | Violated | Fault | None:
+        """Judge a step that leads to a state never seen before: None where it is right. It is taken a second time."""
+        ...
+
+    def again(self, state: S, first: Sequence[tuple[L, Outcome]]) -> tuple[L, Fault] | None:
+        """Take all steps from `state` once more and say where they differ from the `first` time."""
+        ...
+
+    def compact(self, state: S) -> S:
+        """The same state, in as little memory as can be."""
+        ...

@@ -1,0 +1,85 @@
+"""What a check answers: a verdict with its evidence, what is wrong, what was not looked at, and how it could be wrong.
+
+*pass*: every reachable state of the declared scope was searched, and nothing is wrong. *fail*: something is wrong; see
+`findings`. *inconclusive*: nothing wrong was found, and not everything was looked at; `reasons` say what, and which
+switch would remove each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from eventcore.check.domain import Leaf
+from eventcore.check.trace import Trace
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+EXIT_CODES: Mapping[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 2}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: its kind, whose claim it breaks, what happened, the usual cause, the shortest trace."""
+
+    kind: str
+    name: str
+    message: str
+    likely: str
+    trace: Trace | None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Something that was not looked at, and what would make the search look at it."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answer of one check; `distinct`, `transitions` and `depth` are counted as model checkers count them."""
+
+    name: str
+    verdict: Verdict
+    distinct: int
+    transitions: int
+    depth: int
+    refused: int
+    findings: Sequence[Finding]
+    reasons: Sequence[Reason]
+    warnings: Sequence[str]
+    doubts: Sequence[str]
+    cut: Sequence[str]
+    domains: Sequence[Leaf]
+    typed: int | None
+    labels: int
+    fired: Mapping[str, int]
+    emitted: Mapping[str, int]
+    refusals: Mapping[str, int]
+    witnesses: Mapping[str, Trace]
+    code_hash: str
+    seconds: float
+    memory_bytes: int
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 fail, 2 inconclusive."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def evidence(self) -> str:
+        """What the verdict rests on, in one line."""
+        counts = f"{self.distinct:,} states, {self.transitions:,} transitions, depth {self.depth}"
+        sampled = sum(leaf.evidence == "sampled" for leaf in self.domains)
+        declared = sum(leaf.evidence == "declared" for leaf in self.domains)
+        tried = f"{sampled} fields sampled" if sampled else "every argument tried"
+        tried += f" ({declared} as declared)" if declared else ""
+        cut = f"cut: {', '.join(self.cut)}" if self.cut else "nothing was cut"
+        return f"{counts}; {self.labels:,} commands, {tried}; {cut}"
+
+    def __str__(self) -> str:
+        from eventcore.check.render_text import text_of  # which imports this module
+
+        return text_of(self)

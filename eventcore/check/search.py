@@ -1,0 +1,335 @@
+"""Breadth-first search of a machine: every state within reach, each at its least depth, and what is wrong on the way.
+
+S1  *Distinct* counts states by equality. *Transitions* counts initial states and every accepted pair of state and label,
+    duplicates and self-loops included. *Depth* counts levels; that of the initial states is 1.
+S2  A state is judged when it is generated, so the first trace to a finding is a shortest one.
+S3  The way to a state is kept as the number of the state before it and a label, never as a path.
+S4  Whatever ends a search early is in `cut`: bounds, a state that was turned away, a finding, Ctrl-C. Nothing is silent.
+S5  A step that is refused, violated or faulty leads nowhere.
+S6  One function runs the loop; Python's cyclic collector is off meanwhile, since values cannot form cycles.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from array import array
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from eventcore.check.machine import Fault, Machine, Outcome
+from eventcore.check.memory import limit_bytes, used_bytes
+from eventcore.check.properties import Property, Step
+from eventcore.check.scope import Bounds
+from eventcore.turn import Accepted, Refused, Violated
+
+PULSE_STATES, PULSE_S = 16, 0.2  # how often the clock is looked at, and memory
+TWICE_ALL, TWICE_SHARE = 1_000, 64  # states whose every turn is taken twice: so many at first, then one of so many
+
+KIND_OF = cast("Callable[[Any], type[object]]", type)
+
+Cut = Literal["states", "memory", "within", "finding", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """Something wrong: what kind, whose, where (the state's number), at which step from there (None: at the state)."""
+
+    kind: str
+    name: str
+    message: str
+    likely: str
+    at: int
+    label: Any = None
+    outcome: Outcome | None = None
+    steps: bool = False
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """How far a search has come."""
+
+    distinct: int
+    transitions: int
+    depth: int
+    waiting: int
+    seconds: float
+
+
+@dataclass
+class Explored:
+    """What a search found. The state number i was first reached from number `parents[i]` by `labels[i]`."""
+
+    states: list[Any] = field(default_factory=list[Any])
+    parents: array[int] = field(default_factory=lambda: array("I"))
+    labels: list[Any] = field(default_factory=list[Any])
+    levels: list[int] = field(default_factory=list[int])  # how many states each level has
+    initial: int = 0
+    expanded: int = 0
+    transitions: int = 0
+    refused: int = 0
+    twice: int = 0
+    turned_away: int = 0
+    turned_away_example: Any = None
+    fired: dict[type, int] = field(default_factory=dict[type, int])
+    emitted: dict[type, int] = field(default_factory=dict[type, int])
+    refusals: dict[str, int] = field(default_factory=dict[str, int])
+    witnesses: dict[str, int] = field(default_factory=dict[str, int])
+    noticed: list[Noticed] = field(default_factory=list[Noticed])
+    cut: set[Cut] = field(default_factory=set[Cut])
+    seconds: float = 0.0
+    memory_bytes: int = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every reachable state was expanded."""
+        return not self.cut and self.expanded == len(self.states)
+
+    def path(self, number: int) -> list[int]:
+        """The numbers of the states from an initial one to this one."""
+        found = [number]
+        while number >= self.initial:
+            number = self.parents[number]
+            found.append(number)
+        return found[::-1]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search looks for, and when it stops."""
+
+    properties: Sequence[Property] = ()
+    finished: Callable[[Any], bool] | None = None
+    within: Callable[[Any], bool] | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+    keep_going: bool = False
+
+
+def search(machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], None] = lambda _: None) -> Explored:
+    """Search a machine breadth first. KeyboardInterrupt ends it with what was found so far."""
+    run = _Search(machine, plan, progress)
+    with _collector_off():
+        try:
+            run.begin()
+            run.loop()
+        except KeyboardInterrupt:
+            run.found.cut.add("interrupted")
+    return run.ended()
+
+
+@contextmanager
+def _collector_off() -> Generator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class _Stop(Exception):
+    """The first finding was noticed, and the plan does not say to go on."""
+
+
+class _Search:
+    """One search, from its beginning to its end."""
+
+    def __init__(self, machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], None]) -> None:
+        self.found = Explored()
+        self._machine = machine
+        self._plan = plan
+        self._progress = progress
+        self._seen: set[Any] = set()
+        self._always = [each for each in plan.properties if each.kind == "always"]
+        self._steps = [each for each in plan.properties if each.kind == "always_step"]
+        self._wanted = [each for each in plan.properties if each.kind == "sometimes"]
+        self._known: set[tuple[str, str]] = set()
+        self._began = time.monotonic()
+        self._pulsed = self._began
+        self._memory = plan.bounds.memory if plan.bounds.memory is not None else limit_bytes()
+
+    def begin(self) -> None:
+        """Take in the initial states."""
+        found = self.found
+        for state in self._machine.initial():
+            if state not in self._seen:
+                self._seen.add(state)
+                found.states.append(state)
+                found.parents.append(0)
+                found.labels.append(None)
+        found.initial = found.transitions = len(found.states)
+        found.levels.append(found.initial)
+        try:
+            for number, state in enumerate(found.states):
+                self._judge(state, number)
+        except _Stop:
+            found.cut.add("finding")
+
+    def loop(self) -> None:
+        """Expand states in the order in which they were found, until none waits or something ends it."""
+        found, machine, seen = self.found, self._machine, self._seen
+        states, fired, emitted, refusals = found.states, found.fired, found.emitted, found.refusals
+        kind_of = KIND_OF
+        level_ends = len(states)
+        try:
+            while not found.cut and found.expanded < len(states):
+                number = found.expanded
+                if number == level_ends:
+                    level_ends = len(states)
+                    found.levels.append(level_ends - number)
+                if number % PULSE_STATES == 0 and self._must_stop(len(found.levels)):
+                    return
+                state = states[number]
+                before = hash(state)
+                steps: Sequence[tuple[Any, Any]] = list(machine.steps(state))  # told apart by their exact types below
+                leaves = False
+                for label, outcome in steps:
+                    kind = kind_of(outcome)
+                    if kind is Accepted:
+                        following = outcome.state
+                        if following not in seen and not self._takes_in(number, label, outcome):
+                            continue
+                        found.transitions += 1
+                        leaves = leaves or following != state
+                        fired_kind = kind_of(label)
+                        fired[fired_kind] = fired.get(fired_kind, 0) + 1
+                        for event in outcome.events:
+                            event_kind = kind_of(event)
+                            emitted[event_kind] = emitted.get(event_kind, 0) + 1
+                        if self._steps:
+                            self._judge_step(number, label, outcome)
+                    elif kind is Refused:
+                        reason = outcome.reason
+                        refusals[reason] = refusals.get(reason, 0) + 1
+                    else:
+                        self._notice_outcome(number, label, outcome)
+                if hash(state) != before:
+                    self._notice(Noticed("mutates", "state", MUTATED, MUTATED_LIKELY, number))
+                if number < TWICE_ALL or number % TWICE_SHARE == 0:
+                    self._take_twice(number, state, steps)
+                if not leaves:
+                    self._judge_rest(number, state)
+                found.expanded += 1
+        except _Stop:
+            found.cut.add("finding")
+
+    def _takes_in(self, number: int, label: Any, outcome: Accepted[Any, Any]) -> bool:
+        """Judge a new state and keep it; False where the step does not count, since it is refused or wrong."""
+        found, machine = self.found, self._machine
+        wrong = machine.confirm(found.states[number], label, outcome)
+        if wrong is not None:
+            if isinstance(wrong, Refused):
+                found.refusals[wrong.reason] = found.refusals.get(wrong.reason, 0) + 1
+                return False
+            self._notice_outcome(number, label, wrong)
+            if not isinstance(wrong, Fault) or wrong.kind != "codec":
+                return False
+        following = machine.compact(outcome.state)
+        if not self._is_within(number, label, following):
+            return True
+        self._seen.add(following)
+        found.states.append(following)
+        found.parents.append(number)
+        found.labels.append(label)
+        self._judge(following, len(found.states) - 1)
+        return True
+
+    def _is_within(self, number: int, label: Any, state: Any) -> bool:
+        within = self._plan.within
+        if within is None:
+            return True
+        inside = self._asked(within, state, "within", number, label)
+        if inside is False:
+            self.found.turned_away += 1
+            self.found.turned_away_example = state
+        return bool(inside)
+
+    def _judge(self, state: Any, number: int) -> None:
+        for each in self._always:
+            if self._asked(each.holds, state, each.name, number) is False:
+                self._notice(Noticed("always", each.name, f"{each.name} is false", "", number))
+        for each in list(self._wanted):
+            if self._asked(each.holds, state, each.name, number) is True:
+                self.found.witnesses[each.name] = number
+                self._wanted.remove(each)
+
+    def _judge_step(self, number: int, label: Any, outcome: Accepted[Any, Any]) -> None:
+        step = Step(self.found.states[number], getattr(label, "command", label), outcome.events, outcome.state)
+        for each in self._steps:
+            if self._asked(each.holds, step, each.name, number, label) is False:
+                message = f"{each.name} is false of this step"
+                self._notice(Noticed("always_step", each.name, message, "", number, label, outcome, steps=True))
+
+    def _judge_rest(self, number: int, state: Any) -> None:
+        """A state that no step leaves: fine where it is declared finished, nobody's business where nothing is declared."""
+        finished = self._plan.finished
+        if finished is not None and self._asked(finished, state, "finished", number) is False:
+            message = "no command leads anywhere else from a state that is not finished"
+            self._notice(Noticed("dead_end", "finished", message, "", number))
+
+    def _asked(
+        self, claim: Callable[[Any], bool], about: Any, name: str, number: int, label: Any = None
+    ) -> bool | None:
+        """What a claim says; None where it raises, which is a finding of its own."""
+        if ("raises", name) in self._known:
+            return None
+        try:
+            return bool(claim(about))
+        except Exception as error:  # noqa: BLE001 - a claim that raises is a finding, not a crash
+            message = f"{name} raises {type(error).__name__}: {error}"
+            self._notice(Noticed("raises", name, message, "", number, label, None, steps=label is not None))
+            return None
+
+    def _take_twice(self, number: int, state: Any, first: Sequence[tuple[Any, Outcome]]) -> None:
+        self.found.twice += len(first)
+        if (difference := self._machine.again(state, first)) is not None:
+            label, fault = difference
+            self._notice_outcome(number, label, fault)
+
+    def _notice_outcome(self, number: int, label: Any, outcome: Outcome) -> None:
+        match outcome:
+            case Violated(name, message, _):
+                said = f"this turn would break the invariant {name}{f': {message}' if message else ''}"
+                self._notice(Noticed("invariant", name, said, "", number, label, outcome, steps=True))
+            case Fault(kind, name, message, likely):
+                self._notice(Noticed(kind, name, message, likely, number, label, outcome, steps=True))
+            case Accepted() | Refused():
+                raise AssertionError(f"{outcome} is nothing wrong")
+
+    def _notice(self, noticed: Noticed) -> None:
+        """Keep one finding for each claim, the first, whose trace is the shortest."""
+        if (noticed.kind, noticed.name) in self._known:
+            return
+        self._known.add((noticed.kind, noticed.name))
+        self.found.noticed.append(noticed)
+        if not self._plan.keep_going:
+            raise _Stop
+
+    def _must_stop(self, depth: int) -> bool:
+        found, now = self.found, time.monotonic()
+        if len(found.states) >= self._plan.bounds.states:
+            found.cut.add("states")
+        elif now - self._pulsed >= PULSE_S:
+            self._pulsed = now
+            waiting = len(found.states) - found.expanded
+            self._progress(Pulse(len(found.states), found.transitions, depth, waiting, now - self._began))
+            if self._memory is not None and used_bytes() >= self._memory:
+                found.cut.add("memory")
+        return bool(found.cut)
+
+    def ended(self) -> Explored:
+        """What was found, with its sums."""
+        found = self.found
+        found.refused = sum(found.refusals.values())
+        found.seconds = time.monotonic() - self._began
+        found.memory_bytes = used_bytes()
+        if found.turned_away:
+            found.cut.add("within")
+        return found
+
+
+MUTATED = "the state is another after decide and evolve have seen it"
+MUTATED_LIKELY = "one of them changes the state in place, or what the state holds"

@@ -1,0 +1,120 @@
+"""`check`: search every state that an aggregate can reach, and say what is wrong, what is right, and what is unknown."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from eventcore.aggregate import Aggregate
+from eventcore.check import Bounds, Checked, Report, check
+from eventcore.check.render_json import data_of
+from eventcore.check.render_text import text_of
+from eventcore.check.search import Pulse
+from eventcore.cli.call import Call, call_of
+from eventcore.cli.faults import SYSTEM, report
+from eventcore.cli.load import import_named
+from eventcore.errors import EventcoreError, InvalidValue, UnknownName
+
+Target = Aggregate[Any, Any, Any] | Checked[Any, Any, Any]
+SIZE = re.compile(r"(\d+)\s*([KMG])(?:i?B)?", re.IGNORECASE)
+UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
+COULD_NOT_RUN = SYSTEM
+
+
+def check_(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(help="An aggregate of the app, or MODULE:NAME of an Aggregate or Checked.")],
+    *,
+    states: Annotated[int, typer.Option(metavar="N", help="Stop at so many states.")] = Bounds().states,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Stop when this process holds so much: 500M, 2G.")
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Report one trace for each claim that is broken, not only the first.")
+    ] = False,
+) -> int:
+    """Search every state that an aggregate can reach in its scope, and judge its invariants and properties.
+
+    An aggregate of the app is searched as a Checked in the module of its functions says, where there is one, and
+    otherwise in the scope of its types. Ctrl-C ends the search with a report of what was found so far.
+
+    Ends with 0 for pass, 1 for fail, 2 for inconclusive (something was cut or sampled), 3 where it could not run.
+    """
+    call = call_of(context)
+    try:
+        found = _resolved(call, target)
+        bounds = Bounds(states, None if memory is None else _bytes(memory))
+        with _watched(call) as progress:
+            answer = check(found, bounds=bounds, keep_going=keep_going, progress=progress)
+    except EventcoreError as error:
+        report(error, as_json=call.output.json, debug=call.debug)
+        return COULD_NOT_RUN
+    return _told(call, answer)
+
+
+def _told(call: Call, answer: Report) -> int:
+    call.output.document({**data_of(answer), "exit_code": answer.exit_code}, [text_of(answer)])
+    return answer.exit_code
+
+
+def _resolved(call: Call, target: str) -> Target:
+    """What is to be checked. Raises CallerError where it is not there, or is something else."""
+    module_name, colon, name = target.partition(":")
+    if not colon:
+        return _declared(_of_app(call, target))
+    module = import_named(module_name, "what is to be checked")
+    held: dict[str, Any] = {key: value for key, value in vars(module).items() if isinstance(value, Aggregate | Checked)}
+    if not hasattr(module, name):
+        raise UnknownName(f"aggregate or Checked in {module_name}", name, list(held))
+    if name not in held:
+        kind = type(getattr(module, name)).__name__
+        raise InvalidValue(target, f"is of type {kind}; it should be an Aggregate, or an eventcore.check.Checked")
+    found: Target = held[name]
+    return found
+
+
+def _of_app(call: Call, name: str) -> Aggregate[Any, Any, Any]:
+    for aggregate in call.app.aggregates:
+        if aggregate.name == name:
+            return aggregate
+    raise UnknownName(f"aggregate of {call.app.name}", name, [each.name for each in call.app.aggregates])
+
+
+def _declared(aggregate: Aggregate[Any, Any, Any]) -> Target:
+    """The Checked of this aggregate in the module that defines its `decide`; the aggregate alone where there is none."""
+    module = sys.modules.get(getattr(aggregate.decide, "__module__", ""))
+    held: list[Any] = [] if module is None else [each for each in vars(module).values() if isinstance(each, Checked)]
+    found: list[Target] = [checked for checked in held if checked.aggregate is aggregate]
+    return found[0] if found else aggregate
+
+
+def _bytes(text: str) -> int:
+    match = SIZE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidValue("--memory", f"{text!r} is no size; write it as 500M or 2G")
+    return int(match[1]) * UNITS[match[2].upper()]
+
+
+@contextmanager
+def _watched(call: Call) -> Generator[Callable[[Pulse], None]]:
+    """Progress on stderr where that is a terminal."""
+    if call.output.json or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with Status("searching", console=Console(file=sys.stderr)) as status:
+
+        def show(pulse: Pulse) -> None:
+            rate = pulse.transitions / pulse.seconds if pulse.seconds else 0
+            status.update(
+                f"{pulse.distinct:,} states, {pulse.transitions:,} transitions ({rate:,.0f}/s), "
+                f"level {pulse.depth}, {pulse.waiting:,} waiting"
+            )
+
+        yield show
