@@ -17,6 +17,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from eventcore import Aggregate, Value, require
+from eventcore.check import Checked, Scope
 
 QUEUE_MAX = 2  # a search looks no further than queues of this length: resending fills them without end
 Slot = Annotated[int, Meta(ge=0, lt=QUEUE_MAX)]
@@ -264,3 +265,7 @@ def without_queues(wire: Wire) -> Link:
 
 
 wires = Aggregate("alternating_bit", lambda: Wire(quiet_links()[0]), decide, evolve, invariants=[carries_what_was_sent])
+
+
+abstract = Checked(links, initial=quiet_links)
+protocol = Checked(wires, Scope(within=short_queues), initial=quiet_wires)

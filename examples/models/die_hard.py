@@ -13,6 +13,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from eventcore import Aggregate, Value
+from eventcore.check import Checked, always
 
 BIG, SMALL = 5, 3
 
@@ -120,3 +121,6 @@ def never_four(jugs: Jugs) -> bool:
 
 
 jugs = Aggregate("die_hard", Jugs, decide, evolve)
+
+
+puzzle = Checked(jugs, properties=[always(never_four)])

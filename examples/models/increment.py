@@ -11,6 +11,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from eventcore import Aggregate, Value, require
+from eventcore.check import Checked, Scope, always
 from examples.models.tuples import put
 
 ThreadNumber = Annotated[int, Meta(ge=0)]
@@ -172,3 +173,25 @@ def locked_counter_of(threads: int) -> Aggregate[Counter, Command, Event]:
         return Counter((Thread(ASK),) * threads)
 
     return Aggregate("locked_increment", initial, decide, evolve, invariants=[counts_the_writers])
+
+
+def all_have_written(counter: Counter) -> bool:
+    """No thread has anything left to do."""
+    return all(thread.line >= WRITTEN for thread in counter.threads) and not counter.locked
+
+
+def checked(threads: int) -> Checked[Counter, PlainCommand, PlainEvent]:
+    """What is claimed of so many threads without a lock, wrongly."""
+    scope = Scope(domains={"thread": range(threads)})
+    claims = [always(counts_the_writers)]
+    return Checked(counter_of(threads), scope, claims, finished=all_have_written)
+
+
+def checked_with_lock(threads: int) -> Checked[Counter, Command, Event]:
+    """What is claimed of so many threads with a lock."""
+    scope = Scope(domains={"thread": range(threads)})
+    return Checked(locked_counter_of(threads), scope, finished=all_have_written)
+
+
+two, three = checked(2), checked(3)
+locked_two = checked_with_lock(2)

@@ -18,6 +18,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from eventcore import Aggregate, Refusal, Value, require
+from eventcore.check import Checked, always, sometimes
 from examples.models.tuples import put
 
 PARTICIPANTS = 2
@@ -274,3 +275,19 @@ def reservation_on(network: Network, *, tombstone: bool = True) -> Aggregate[Wor
         return events
 
     return Aggregate("reservation", World, decide, evolve)
+
+
+def checked(network: Network, *, tombstone: bool = True) -> Checked[World, Command, Event]:
+    """What is claimed of the saga on a network."""
+    claims = [
+        always(finished_means_settled),
+        sometimes(lambda world: isinstance(world.coordinator, Done), name="done"),
+        sometimes(lambda world: isinstance(world.coordinator, Aborted), name="aborted"),
+    ]
+    return Checked(reservation_on(network, tombstone=tombstone), properties=claims, finished=is_finished)
+
+
+fifo, bag, dup = checked("fifo"), checked("bag"), checked("dup")
+fifo_without_tombstone = checked("fifo", tombstone=False)
+bag_without_tombstone = checked("bag", tombstone=False)
+dup_without_tombstone = checked("dup", tombstone=False)

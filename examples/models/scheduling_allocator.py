@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from eventcore import Aggregate, Value, require
+from eventcore.check import Checked, Scope
 from examples.models.simple_allocator import (
     Allocate,
     Allocated,
@@ -24,6 +25,7 @@ from examples.models.simple_allocator import (
     belong_to_one,
     decide_clients,
     evolve_clients,
+    subsets,
 )
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -119,3 +121,12 @@ def scheduler_of(clients: int) -> Aggregate[Scheduler, Command, Event]:
 def lines(clients: int) -> list[tuple[ClientNumber, ...]]:
     """Every order of some of so many clients."""
     return [line for length in range(1, clients + 1) for line in permutations(range(clients), length)]
+
+
+def checked(clients: int, resources: int) -> Checked[Scheduler, Command, Event]:
+    """What is claimed of so many clients that want so many resources, in every way and in every line."""
+    scope = Scope(domains={"client": range(clients), "resources": subsets(range(resources)), "order": lines(clients)})
+    return Checked(scheduler_of(clients), scope)
+
+
+three_by_two = checked(3, 2)

@@ -15,6 +15,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from eventcore import Aggregate, Value, require
+from eventcore.check import Checked, Scope
 from examples.models.tuples import put
 
 ClientNumber = Annotated[int, Meta(ge=0)]
@@ -156,3 +157,12 @@ def subsets(items: Iterable[int]) -> list[Resources]:
     """Every set of these numbers but the empty one."""
     each = tuple(items)
     return [frozenset(some) for some in chain.from_iterable(combinations(each, n + 1) for n in range(len(each)))]
+
+
+def checked(clients: int, resources: int) -> Checked[Allocator, Command, Event]:
+    """What is claimed of so many clients that want so many resources, in every way."""
+    scope = Scope(domains={"client": range(clients), "resources": subsets(range(resources))})
+    return Checked(allocator_of(clients), scope)
+
+
+three_by_two, three_by_three = checked(3, 2), checked(3, 3)

@@ -14,6 +14,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from eventcore import Aggregate, Value, require
+from eventcore.check import Checked, Scope
 from examples.models.tuples import put
 
 Manager = Annotated[int, Meta(ge=0)]
@@ -129,3 +130,16 @@ def transaction_of(managers: int) -> Aggregate[Transaction, Command, Event]:
         return Transaction((Phase.WORKING,) * managers)
 
     return Aggregate("t_commit", initial, decide, evolve, invariants=[consistent])
+
+
+def decided(transaction: Transaction) -> bool:
+    """Every manager has come to an end."""
+    return {Phase.COMMITTED, Phase.ABORTED} >= set(transaction.phases)
+
+
+def checked(managers: int) -> Checked[Transaction, Command, Event]:
+    """What is claimed of so many managers, with every command to each of them."""
+    return Checked(transaction_of(managers), Scope(domains={"manager": range(managers)}), finished=decided)
+
+
+one, two, three, four, five, six = map(checked, range(1, 7))
