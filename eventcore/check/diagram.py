@@ -1,0 +1,121 @@
+"""Diagrams from code: the states of a machine and what leads from one to another, as Mermaid.
+
+A machine has far more states than anybody can look at, so states are drawn through a *view*: a function that says what
+is worth telling apart. States of one view are one box, and between two boxes there is one arrow, labelled with the
+commands that lead along it. The arrows are those that a search of the scope finds, so a diagram is right by making; its
+first line says what it was made from, and whether anything was left out.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from eventcore.check.machine import Machine
+from eventcore.check.source import shown
+from eventcore.errors import NotSupported
+from eventcore.turn import Accepted, Refused, Violated
+
+STATES = 100_000  # some seconds: what is looked at for one picture
+BOXES_MAX = 40  # beyond that a picture is a hairball
+
+View = Callable[[Any], Hashable]
+
+
+@dataclass
+class Walk:
+    """What a plain search of a machine met: by kind of command, which events and refusals, and arrows between views."""
+
+    machine: str
+    states: int = 0
+    cut: bool = False
+    initial: list[Hashable] = field(default_factory=list[Hashable])
+    boxes: dict[Hashable, bool] = field(default_factory=dict[Hashable, bool])
+    arrows: dict[tuple[Hashable, Hashable], set[str]] = field(default_factory=dict[tuple[Hashable, Hashable], set[str]])
+    events: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    refusals: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+    @property
+    def caption(self) -> str:
+        """What the walk was, in a line."""
+        count = f"{self.states:,} states"
+        return f"{self.machine}: {count}, and more that were not looked at" if self.cut else f"{self.machine}: {count}"
+
+
+def walk(machine: Machine[Any, Any], view: View, *, states: int = STATES) -> Walk:
+    """Look at the states of a machine, nearest first, at most so many; `boxes` say whether a view is ever left."""
+    found = Walk(machine.name)
+    starts = list(machine.initial())
+    found.initial = list(dict.fromkeys(map(view, starts)))
+    seen, queue = set(starts), starts
+    for state in queue:  # which grows while it is read
+        here = view(state)
+        found.boxes.setdefault(here, False)
+        for label, outcome in machine.steps(state):
+            asked = _kind(label)
+            if isinstance(outcome, Accepted) and outcome.state not in seen:
+                wrong = machine.confirm(state, label, outcome)
+                outcome = outcome if wrong is None else wrong  # noqa: PLW2901 - what came of the step in the end
+            match outcome:
+                case Accepted(events, following):
+                    found.events.setdefault(asked, set()).update(type(event).__name__ for event in events)
+                    found.arrows.setdefault((here, view(following)), set()).add(asked)
+                    found.boxes[here] = found.boxes[here] or following != state
+                    if following not in seen:
+                        if len(seen) >= states:
+                            found.cut = True
+                            continue
+                        seen.add(following)
+                        queue.append(following)
+                case Refused(reason):
+                    found.refusals.setdefault(asked, set()).add(reason)
+                case Violated(name):
+                    found.refusals.setdefault(asked, set()).add(f"{name} (invariant)")
+                case fault:
+                    found.refusals.setdefault(asked, set()).add(f"{fault.kind} (fault)")
+    found.states = len(seen)
+    return found
+
+
+def state_diagram(machine: Machine[Any, Any], view: View | None = None, *, states: int = STATES) -> str:
+    """A Mermaid state diagram of a machine, its states seen through `view`; without one, each state is a box.
+
+    Boxes that nothing leaves lead to the end mark. Raises NotSupported where there would be more boxes than a picture
+    can show, with how many there are.
+    """
+    found = walk(machine, view or shown, states=states)
+    views = list(dict.fromkeys([*found.boxes, *(to for _, to in found.arrows)]))
+    if len(views) > BOXES_MAX:
+        raise NotSupported(
+            f"{machine.name}: a diagram of {len(views):,} boxes tells nobody anything; at most {BOXES_MAX} are drawn. "
+            "Say what is worth telling apart: view=lambda state: state.status"
+        )
+    order = {each: number for number, each in enumerate(views)}
+    names = {each: f"s{number}" for each, number in order.items()}
+    lines = ["stateDiagram-v2", f"    %% {found.caption}, drawn as {len(views)}"]
+    lines += [f'    state "{text_of(each)}" as {name}' for each, name in names.items()]
+    lines += [f"    [*] --> {names[each]}" for each in found.initial]
+    arrows = sorted(found.arrows.items(), key=lambda arrow: (order[arrow[0][0]], order[arrow[0][1]]))
+    lines += [f"    {names[one]} --> {names[other]} : {', '.join(sorted(labels))}" for (one, other), labels in arrows]
+    lines += [f"    {names[each]} --> [*]" for each, left in found.boxes.items() if not left]
+    return "\n".join(lines) + "\n"
+
+
+def text_of(what: object) -> str:
+    """A view or a value as text that Mermaid takes for a label: no quotes, no semicolons, one line."""
+    text = what if isinstance(what, str) else _spoken(what)
+    return " ".join(text.split()).replace('"', "'").replace(";", ",").replace("#", "")
+
+
+def _spoken(what: object) -> str:
+    if isinstance(what, tuple):
+        return ", ".join(map(_spoken, cast("tuple[object, ...]", what)))
+    if isinstance(what, enum.Enum):
+        return str(what.value) if isinstance(what, str) else what.name
+    return what if isinstance(what, str) else shown(what)
+
+
+def _kind(label: object) -> str:
+    return type(getattr(label, "command", label)).__name__
