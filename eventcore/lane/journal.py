@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from eventcore.avro.envelope import EVENT_FIXED, HEAD, NO_OPTIONS, NOTHING, Options, write_options
@@ -29,22 +28,24 @@ DETAIL_BYTES_MAX = 8_000  # of a traceback, its end
 RAISED, QUARANTINED = "raised", "instance_quarantined"
 
 
-@dataclass
 class Batch:
     """What one transaction must write, the position after the last consumed command, and what to answer after it.
 
-    `replies` names, for each outcome that somebody waits for, the address and the outcome's index; `traces`, in
-    the same way, where a trace goes on. `others` are the
-    indices of outcomes that answer no record of this batch: of commands that waited, decided now.
+    `replies` names, for each outcome that somebody waits for, the address and the outcome's index; `traces`, in the
+    same way, where a trace goes on. `others` are the indices of outcomes that answer no record of this batch: of commands
+    that waited, decided now.
     """
 
-    consumed: int
-    events: list[Record] = field(default_factory=list[Record])
-    outcomes: list[Record] = field(default_factory=list[Record])
-    snapshots: list[Record] = field(default_factory=list[Record])
-    replies: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-    traces: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-    others: set[int] = field(default_factory=set[int])
+    __slots__ = ("consumed", "events", "others", "outcomes", "replies", "snapshots", "traces")
+
+    def __init__(self, consumed: int) -> None:
+        self.consumed = consumed
+        self.events: list[Record] = []
+        self.outcomes: list[Record] = []
+        self.snapshots: list[Record] = []
+        self.replies: list[tuple[str, int]] = []
+        self.traces: list[tuple[str, int]] = []
+        self.others: set[int] = set()
 
 
 class Case(NamedTuple):
