@@ -18,7 +18,7 @@ from eventcore.check.source import shown
 from eventcore.errors import NotSupported
 from eventcore.turn import Accepted, Refused, Violated
 
-STATES = 100_000  # some seconds: what is looked at for one picture
+STATES = 10_000  # a second or two: what is looked at for one picture
 BOXES_MAX = 40  # beyond that a picture is a hairball
 
 View = Callable[[Any], Hashable]
@@ -90,7 +90,7 @@ def state_diagram(machine: Machine[Any, Any], view: View | None = None, *, state
     if len(views) > BOXES_MAX:
         raise NotSupported(
             f"{machine.name}: a diagram of {len(views):,} boxes tells nobody anything; at most {BOXES_MAX} are drawn. "
-            "Say what is worth telling apart: view=lambda state: state.status"
+            "Say what is worth telling apart: view=lambda state: state.status, or --by status."
         )
     order = {each: number for number, each in enumerate(views)}
     names = {each: f"s{number}" for each, number in order.items()}

@@ -42,7 +42,7 @@ def command_table(aggregate: Aggregate[Any, Any, Any], found: Walk) -> str:
         (cls.__name__, _meaning(cls), _fields(cls), _of(found.events, cls), _of(found.refusals, cls))
         for cls in aggregate.command_checks
     ]
-    return _table(("command", "means", "takes", "events", "refused"), rows)
+    return _table(("command", "means", "takes", "events", "refused"), rows) + _seen(found)
 
 
 def event_table(aggregate: Aggregate[Any, Any, Any], found: Walk) -> str:
@@ -54,7 +54,12 @@ def event_table(aggregate: Aggregate[Any, Any, Any], found: Walk) -> str:
     rows = [
         (cls.__name__, _meaning(cls), _fields(cls), _several(causes[cls.__name__])) for cls in aggregate.event_checks
     ]
-    return _table(("event", "means", "holds", "follows from"), rows)
+    return _table(("event", "means", "holds", "follows from"), rows) + _seen(found)
+
+
+def _seen(found: Walk) -> str:
+    """What the table was made from, where that was not everything."""
+    return f"\n*{found.caption}: what is not listed may happen there.*\n" if found.cut else ""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

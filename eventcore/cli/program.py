@@ -16,6 +16,7 @@ from eventcore.cli.ask import ask
 from eventcore.cli.call import Call
 from eventcore.cli.check import check_
 from eventcore.cli.config import config, version
+from eventcore.cli.diagram import diagram
 from eventcore.cli.faults import DONE, INTERRUPTED, report
 from eventcore.cli.new import new
 from eventcore.cli.output import Output
@@ -101,6 +102,7 @@ program.add_typer(logs.verbs, name="log")
 program.add_typer(cuts.verbs, name="cut")
 program.command("audit")(cuts.audit)
 program.command("check")(check_)
+program.command("diagram")(diagram)
 program.add_typer(sagas.verbs, name="saga")
 program.add_typer(quarantine.verbs, name="quarantine")
 program.add_typer(schemas.verbs, name="schema")
