@@ -1,0 +1,217 @@
+"""Induction by enumeration: from every typed state that satisfies the invariants, one turn keeps them.
+
+No search and no bound on depth: where it holds and the initial states satisfy the invariants, they hold for ever. It asks
+more than a search does, since it starts from states that nothing may ever reach. A counterexample is therefore a
+question: is this state reachable? If it is, there is a bug; if not, an invariant is missing that says so.
+
+N1  It holds only where the typed states were enumerated whole, every command was, and no step led out of what was
+    enumerated. Otherwise nothing is proved beyond what was tried.
+N2  Invariants and properties that are claimed of all states are one conjunction: all are assumed, each is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from eventcore.aggregate import Aggregate
+from eventcore.check.abstraction import Abstraction, abstraction_of
+from eventcore.check.aggregate import AggregateMachine
+from eventcore.check.checked import Checked
+from eventcore.check.domain import Domains, Leaf
+from eventcore.check.judge import Judge
+from eventcore.check.machine import Fault
+from eventcore.check.matrix_cells import Judged
+from eventcore.check.report import Verdict
+from eventcore.check.run import silent
+from eventcore.check.scope import Bounds
+from eventcore.check.search import Explored, Plan, search
+from eventcore.errors import NotSupported
+from eventcore.turn import Accepted, Violated
+
+TURNS_MAX = 2_000_000  # typed states times commands: some ten seconds
+Reach = Literal["reachable", "unreachable", "unknown"]
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The states that the types allow, and those of them that satisfy the invariants, where they could be listed.
+
+    `size` is None where there is no end. Where `complete` is false, `satisfying` is empty and `why` says why.
+    """
+
+    size: int | None
+    complete: bool
+    satisfying: Sequence[Any]
+    why: str = ""
+    leaves: Sequence[Leaf] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """A counterexample to induction: from `before`, `command` breaks `name`; `reach` says whether `before` is reachable."""
+
+    name: str
+    message: str
+    reach: Reach
+    before: Any
+    command: Any
+    events: Sequence[Any]
+    hints: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Induction:
+    """The answer: how many states there were, how many steps were taken from them, and what does not hold."""
+
+    name: str
+    verdict: Verdict
+    typed: int | None
+    satisfying: int
+    steps: int
+    leaving: int
+    questions: Sequence[Question]
+    reasons: Sequence[str]
+    reachable: int
+    exhausted: bool
+    claims: Sequence[str] = field(default_factory=tuple[str, ...])
+
+
+def typed_states(checked: Checked[Any, Any, Any], cells: Abstraction) -> Typed:
+    """Every state that the types and the declared domains allow and the invariants too; none where they are too many.
+
+    Raises UnknownName where the abstraction declares values for a field that there is none of.
+    """
+    aggregate = checked.aggregate
+    domains = Domains(cells.states)
+    try:
+        domain = domains.of_class(aggregate.state_type)
+    except NotSupported as unknown:
+        return Typed(None, complete=False, satisfying=(), why=str(unknown))
+    domains.refuse_unused((aggregate.state_type,))
+    sampled = [leaf.where for leaf in domain.leaves if leaf.evidence == "sampled"]
+    if sampled:
+        return Typed(
+            None,
+            complete=False,
+            satisfying=(),
+            why=f"the values of {', '.join(sampled)} have no end",
+            leaves=domain.leaves,
+        )
+    machine = AggregateMachine(checked)
+    if domain.size * len(machine.commands) > TURNS_MAX:
+        why = f"{domain.size:,} typed states and {len(machine.commands):,} commands are more than {TURNS_MAX:,} turns"
+        return Typed(domain.size, complete=False, satisfying=(), why=why, leaves=domain.leaves)
+    judge = Judge(machine)
+    satisfying = [state for state in domain.make() if judge.holds(state)]
+    return Typed(domain.size, complete=True, satisfying=satisfying, leaves=domain.leaves)
+
+
+def sweep(
+    machine: AggregateMachine, typed: Typed, cells: Abstraction | None = None
+) -> Iterator[tuple[Any, Sequence[Judged]]]:
+    """Every typed state with what comes of each step from it."""
+    judge = Judge(machine, typed.satisfying)
+    return ((state, judge.steps(state, cells)) for state in typed.satisfying)
+
+
+def induction(
+    what: Aggregate[Any, Any, Any] | Checked[Any, Any, Any],
+    abstraction: Abstraction | None = None,
+    *,
+    bounds: Bounds = Bounds(),  # noqa: B008 - a value that cannot change
+) -> Induction:
+    """Take one turn from every typed state that satisfies the invariants, and ask about those that break them.
+
+    The scope is searched as well, to say of each counterexample whether its state is reachable. Raises CallerError
+    where the scope or the abstraction does not fit.
+    """
+    checked = what if isinstance(what, Checked) else Checked(what)
+    cells = abstraction or abstraction_of(checked.aggregate.state_type)
+    machine = AggregateMachine(checked)
+    typed = typed_states(checked, cells)
+    found = search(machine, Plan(within=checked.scope.within, bounds=bounds, keep_going=True), silent)
+    exhausted = found.exhausted and not _sampled(machine)
+    reached, inside = set(found.states), set(typed.satisfying)
+    steps = leaving = 0
+    questions: dict[tuple[str, Reach], Question] = {}
+    for state, judged in sweep(machine, typed):
+        for label, _, outcome, _ in judged:
+            steps += 1
+            if isinstance(outcome, Accepted):
+                leaving += outcome.state not in inside
+            elif isinstance(outcome, Violated | Fault):
+                reach: Reach = "reachable" if state in reached else "unreachable" if exhausted else "unknown"
+                name = outcome.invariant if isinstance(outcome, Violated) else outcome.name
+                if (name, reach) not in questions:
+                    questions[name, reach] = _question(machine, found, cells, state, label, outcome, reach)
+    reasons = [*([typed.why] if typed.why else []), *(f"{each} was sampled" for each in _sampled(machine))]
+    reasons += [f"{leaf.where} took {leaf.shown}, as declared" for leaf in typed.leaves if _narrow(leaf)]
+    if leaving:
+        reasons.append(
+            f"{leaving:,} steps lead to states that were not enumerated, and nothing is known of what follows"
+        )
+    broken = any(each.reach == "reachable" for each in questions.values())
+    blocking = reasons if leaving or not typed.complete or _sampled(machine) else []
+    return Induction(
+        name=machine.name,
+        verdict="fail" if broken else "inconclusive" if questions or blocking else "pass",
+        typed=typed.size,
+        satisfying=len(typed.satisfying),
+        steps=steps,
+        leaving=leaving,
+        questions=sorted(
+            questions.values(), key=lambda each: ("reachable", "unknown", "unreachable").index(each.reach)
+        ),
+        reasons=reasons,
+        reachable=len(found.states),
+        exhausted=exhausted,
+        claims=_claims(checked),
+    )
+
+
+def _claims(checked: Checked[Any, Any, Any]) -> list[str]:
+    names = [guard.name for guard in checked.aggregate.guards]
+    return [*names, *(each.name for each in checked.properties if each.kind == "always")]
+
+
+def _narrow(leaf: Leaf) -> bool:
+    return leaf.evidence == "declared" and leaf.tried != leaf.typed
+
+
+def _sampled(machine: AggregateMachine) -> list[str]:
+    return [leaf.where for leaf in machine.leaves if leaf.evidence == "sampled"]
+
+
+def _question(
+    machine: AggregateMachine,
+    found: Explored,
+    cells: Abstraction,
+    state: Any,
+    label: Any,
+    outcome: Violated | Fault,
+    reach: Reach,
+) -> Question:
+    command, context = machine.asked(label)
+    if isinstance(outcome, Fault):
+        return Question(outcome.name, outcome.message, reach, state, command, (), _hints(found, cells, state))
+    decide: Any = machine.aggregate.decide
+    events = decide(state, command, context) if machine.aggregate.takes_context else decide(state, command)
+    name = outcome.invariant
+    return Question(name, f"{name} is false after it", reach, state, command, events, _hints(found, cells, state))
+
+
+def _hints(found: Explored, cells: Abstraction, state: Any) -> list[str]:
+    """What is true of every state that was reached and not of this one: candidates for the invariant that is missing."""
+    hints: list[str] = []
+    for each in cells.parts:
+        ours = each.label(state)
+        met = {each.label(other) for other in found.states}
+        if ours not in met:
+            hints.append(f"{each.name} is {ours} here, and in every state that was reached {_either(sorted(met))}")
+    return hints
+
+
+def _either(labels: Sequence[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} or {labels[-1]}"

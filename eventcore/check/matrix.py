@@ -1,0 +1,237 @@
+"""The matrix of the known and the unknown: rows of states, a column for each kind of command, and what is known of each.
+
+It is made by a second look at the states that a search kept, so what it shows does not depend on how the search ran.
+
+K1  A cell is known where every reachable state of its row was tried with every command of its kind and nothing was cut
+    or sampled anywhere (*exhausted*), or where every typed state of the row that satisfies the invariants was
+    (*inductive*, which needs no search). Everything else is *sampled* or *unknown*, never shown as safe.
+K2  *Unreachable* is a claim about the scope, made only where the search was exhaustive; it is not the absence of data.
+K3  A cell *accepts* where each of its states accepts at least one command of the kind, *refuses* where none does, and is
+    *mixed* otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventcore.aggregate import Aggregate
+from eventcore.check.abstraction import Abstraction, Row, abstraction_of, untold
+from eventcore.check.aggregate import AggregateMachine
+from eventcore.check.checked import Checked
+from eventcore.check.induction import Typed, sweep, typed_states
+from eventcore.check.judge import Judge
+from eventcore.check.matrix_cells import Cell, Tallies, settled
+from eventcore.check.run import hash_of, silent
+from eventcore.check.scope import Bounds
+from eventcore.check.search import Explored, Plan, Pulse, search
+from eventcore.errors import InvalidValue
+
+STATES = Bounds()
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many states and rows a set has; None where nobody can say. `least`: there may be more."""
+
+    states: int | None
+    rows: int | None
+    least: bool = False
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Four sets, each within the one before: what the types allow, what the invariants allow, what happens, what happened."""
+
+    typed: Count
+    satisfying: Count
+    reachable: Count
+    seen: Count | None = None
+
+
+@dataclass(frozen=True)
+class Escape:
+    """Where production first left the model: which instance, at which position, to which row, by which command."""
+
+    instance: str
+    at: str
+    row: Row
+    command: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What is known of a machine. `rows` hold those that were met, nearest first; of the others there are only numbers."""
+
+    name: str
+    facets: Sequence[str]
+    untold: Sequence[str]
+    columns: Sequence[str]
+    rows: Mapping[Row, Mapping[str, Cell]]
+    depths: Mapping[Row, int]
+    conceivable: int
+    exhausted: bool
+    gaps: Sequence[str]
+    findings: Sequence[str]
+    sets: Sets
+    code_hash: str
+    abstraction: Abstraction
+    machine: AggregateMachine
+    found: Explored
+    escapes: Sequence[Escape] = field(default_factory=tuple[Escape, ...])
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return self.conceivable * len(self.columns)
+
+    def cells(self) -> Iterator[tuple[Row, str, Cell]]:
+        """The cells of all rows that were met."""
+        return ((row, column, cell) for row, cells in self.rows.items() for column, cell in cells.items())
+
+    def count(self, verdict: str) -> int:
+        """How many cells have a verdict, those of rows that were never met included."""
+        met = sum(cell.verdict == verdict for _, _, cell in self.cells())
+        rest = self.size - len(self.rows) * len(self.columns)
+        return met + rest if verdict == self.elsewhere else met
+
+    @property
+    def elsewhere(self) -> str:
+        """The verdict of the rows that were never met."""
+        return "unreachable" if self.exhausted and not self.open else "unknown"
+
+    @property
+    def open(self) -> bool:
+        """Whether a field whose type says nothing is among what is told apart."""
+        return any(each.open for each in self.abstraction.parts)
+
+    @property
+    def unknown(self) -> int:
+        """How many cells nothing is proved of."""
+        known = sum(cell.known for _, _, cell in self.cells())
+        rest = self.size - len(self.rows) * len(self.columns)
+        return self.size - known - (rest if self.elsewhere == "unreachable" else 0)
+
+    @property
+    def unknown_share(self) -> float:
+        """The part of all cells that nothing is proved of, from 0 to 1."""
+        return self.unknown / self.size
+
+    def edges(self) -> Mapping[tuple[Row, str, Row], bool]:
+        """Which row leads to which by which command; true where it does so from every state of the row that was reached."""
+        return {
+            (row, column, target): count == cell.tally.states
+            for row, column, cell in self.cells()
+            if row in self.depths
+            for target, count in cell.tally.leads.items()
+        }
+
+
+def matrix_of(
+    what: Aggregate[Any, Any, Any] | Checked[Any, Any, Any],
+    abstraction: Abstraction | None = None,
+    *,
+    bounds: Bounds = STATES,
+    progress: Callable[[Pulse], None] = silent,
+) -> Matrix:
+    """Search an aggregate in its scope, look at every typed state where they can be counted, and say what is known.
+
+    Raises CallerError where the scope or the abstraction does not fit the aggregate.
+    """
+    checked = what if isinstance(what, Checked) else Checked(what)
+    cells = abstraction or abstraction_of(checked.aggregate.state_type)
+    machine = AggregateMachine(checked)
+    plan = Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going=True)
+    found = search(machine, plan, progress)
+    gaps = list(_gaps(machine, found))
+    reached, depths = _look(machine, found, cells)
+    typed = typed_states(checked, cells)
+    swept = _swept(machine, typed, cells)
+    sampled = {leaf.where.partition(".")[0] for leaf in machine.leaves if leaf.evidence == "sampled"}
+    columns = [cls.__name__ for cls in machine.aggregate.command_checks]
+    rows: dict[Row, dict[str, Cell]] = {}
+    for row in [*depths, *(row for row in swept.rows if row not in depths)]:
+        ours, all_typed = reached.rows.get(row, {}), swept.rows.get(row, {})
+        rows[row] = {
+            column: settled(ours.get(column), None if column in sampled else all_typed.get(column), exhausted=not gaps)
+            for column in columns
+        }
+    return Matrix(
+        name=machine.name,
+        facets=[each.name for each in cells.parts],
+        untold=untold(checked.aggregate.state_type, cells),
+        columns=columns,
+        rows=rows,
+        depths=depths,
+        conceivable=cells.conceivable(rows),
+        exhausted=not gaps,
+        gaps=gaps,
+        findings=[f"{each.name}: {each.message}" for each in found.noticed],
+        sets=_sets(typed, cells, found, exhausted=not gaps),
+        code_hash=hash_of(checked),
+        abstraction=cells,
+        machine=machine,
+        found=found,
+    )
+
+
+def _gaps(machine: AggregateMachine, found: Explored) -> Iterator[str]:
+    """Why what was reached may not be all that can be."""
+    if not found.exhausted:
+        cut = ", ".join(sorted(found.cut)) or "states"
+        yield f"the search was cut ({cut}), {len(found.states) - found.expanded:,} states not expanded"
+    for leaf in machine.leaves:
+        if leaf.evidence == "sampled":
+            yield f"{leaf.where} was sampled"
+    if machine.aggregate.takes_context and not machine.checked.scope.contexts:
+        yield "decide takes a Context, and one time and one command id were tried"
+
+
+def _look(machine: AggregateMachine, found: Explored, cells: Abstraction) -> tuple[Tallies, dict[Row, int]]:
+    """Take every step from every expanded state once more, and count it in its row."""
+    tallies = Tallies([cls.__name__ for cls in machine.aggregate.command_checks])
+    depths: dict[Row, int] = {}
+    always = [each for each in machine.checked.properties if each.kind == "always"]
+    judge = Judge(machine, [state for state in found.states if all(each.holds(state) for each in always)])
+    depth = 1
+    for number, state in enumerate(found.states):
+        while depth < len(found.levels) and number >= sum(found.levels[:depth]):
+            depth += 1
+        row = cells.row(state)
+        if not cells.has(row):
+            raise InvalidValue(
+                f"the state {state!r}",
+                f"has the labels {row}, which the abstraction does not declare: {_undeclared(cells, row)}",
+            )
+        depths.setdefault(row, depth)
+        steps = judge.steps(state, cells) if number < found.expanded else []
+        if steps:
+            tallies.add(row, number, steps)
+    return tallies, depths
+
+
+def _undeclared(cells: Abstraction, row: Row) -> str:
+    return "; ".join(
+        f"{each.name} is one of {', '.join(each.labels)}, not {label}"
+        for each, label in zip(cells.parts, row, strict=True)
+        if not each.open and label not in each.labels
+    )
+
+
+def _swept(machine: AggregateMachine, typed: Typed, cells: Abstraction) -> Tallies:
+    tallies = Tallies([cls.__name__ for cls in machine.aggregate.command_checks])
+    if typed.complete:
+        for number, (state, steps) in enumerate(sweep(machine, typed, cells)):
+            tallies.add(cells.row(state), number, steps)
+    return tallies
+
+
+def _sets(typed: Typed, cells: Abstraction, found: Explored, *, exhausted: bool) -> Sets:
+    conceivable = None if any(each.open for each in cells.parts) else cells.conceivable(())
+    every = Count(typed.size, conceivable)
+    kept = Count(None, None)
+    if typed.complete:
+        kept = Count(len(typed.satisfying), len({cells.row(state) for state in typed.satisfying}))
+    return Sets(every, kept, Count(len(found.states), len({cells.row(s) for s in found.states}), least=not exhausted))

@@ -1,0 +1,59 @@
+"""Induction: what it proves, and what it asks."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from eventcore import Aggregate
+from eventcore.check import Checked, Scope, always
+from eventcore.check.abstraction import Abstraction, derived
+from eventcore.check.induction import induction
+from examples.models.t_commit import Phase
+from examples.models.two_phase import TwoPhase, checked, three
+from tests.unit.check.counter import Order, careless, decide, evolve, orders, weak
+
+BITS = list(product((False, True), repeat=2))
+
+
+def test_an_invariant_that_keeps_itself_holds_beyond_any_depth() -> None:
+    answer = induction(orders)
+    assert answer.verdict == "pass"
+    assert (answer.typed, answer.satisfying) == (8, 5)
+    assert answer.steps == 5 * 3
+    assert answer.questions == []
+
+
+def test_a_bug_is_a_counterexample_whose_state_is_reachable() -> None:
+    answer = induction(careless)
+    assert answer.verdict == "fail"
+    assert answer.questions[0].reach == "reachable"
+    assert answer.questions[0].name == "shipped_is_paid"
+
+
+def test_an_invariant_that_is_too_weak_is_a_question_about_a_state_that_nothing_reaches() -> None:
+    answer = induction(Checked(Aggregate("order", Order, decide, evolve, invariants=[weak])))
+    assert answer.verdict == "inconclusive"
+    (question,) = answer.questions
+    assert question.reach == "unreachable"
+    assert question.before == Order(status=question.before.status, paid=0)
+
+
+def test_what_is_claimed_of_all_states_is_assumed_and_judged() -> None:
+    answer = induction(Checked(orders, properties=[always(lambda order: order.paid < 3, name="never_paid")]))
+    assert [question.name for question in answer.questions] == ["never_paid"]
+    assert answer.claims == ["shipped_is_paid", "never_paid"]
+
+
+def test_two_phase_commit_asks_whether_a_manager_commits_before_the_decision() -> None:
+    states = Scope({"phases": list(product(Phase, repeat=2)), "heard": BITS, "said": BITS})
+    answer = induction(checked(2), Abstraction(derived(TwoPhase, "decision", "phases", "commit"), states))
+    assert answer.verdict == "inconclusive"
+    assert {question.reach for question in answer.questions} == {"unreachable"}
+    assert any(hint.startswith("phases is") for hint in answer.questions[0].hints)
+
+
+def test_where_states_have_no_end_induction_says_so_and_proves_nothing() -> None:
+    answer = induction(three)
+    assert answer.verdict == "inconclusive"
+    assert answer.steps == 0
+    assert "no end" in answer.reasons[0]

@@ -1,0 +1,117 @@
+"""The matrix of the known and the unknown: its numbers on two-phase commit are others', its honesty is ours."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from eventcore.check import Bounds, Checked, Scope
+from eventcore.check.abstraction import Abstraction, derived, labelled, multiset
+from eventcore.check.matrix import Matrix, matrix_of
+from eventcore.errors import InvalidValue, NotSupported, UnknownName
+from examples.models.t_commit import Phase
+from examples.models.two_phase import TwoPhase, checked, three
+from tests.unit.check.counter import Order, careless, orders
+
+FACETS = [*derived(TwoPhase, "decision"), multiset("phases", Phase, 3)]
+
+
+@pytest.fixture(scope="module")
+def two_phase() -> Matrix:
+    return matrix_of(three, Abstraction(FACETS))
+
+
+def test_two_phase_commit_of_three_has_the_published_cells(two_phase: Matrix) -> None:
+    assert two_phase.conceivable == 60
+    assert len(two_phase.depths) == 24
+    assert two_phase.size == 420
+    counts = {
+        verdict: two_phase.count(verdict) for verdict in ("unreachable", "refuses", "accepts", "mixed", "unknown")
+    }
+    assert counts == {"unreachable": 252, "refuses": 113, "accepts": 54, "mixed": 1, "unknown": 0}
+    assert two_phase.unknown_share == 0
+
+
+def test_its_rows_are_joined_by_the_published_edges(two_phase: Matrix) -> None:
+    edges = two_phase.edges()
+    assert (len(edges), sum(edges.values())) == (65, 64)
+    assert [edge for edge, always in edges.items() if not always] == [
+        (("none", "prepared*3"), "DecideToCommit", ("commit", "prepared*3"))
+    ]
+
+
+def test_its_four_sets_lie_within_each_other() -> None:
+    phases, bits = list(product(Phase, repeat=2)), list(product((False, True), repeat=2))
+    facets = [*derived(TwoPhase, "decision"), multiset("phases", Phase, 2)]
+    sets = matrix_of(checked(2), Abstraction(facets, Scope({"phases": phases, "heard": bits, "said": bits}))).sets
+    assert (sets.typed.states, sets.typed.rows) == (4**2 * 3 * 4 * 4 * 4, 30)
+    consistent = [each for each in phases if not (Phase.COMMITTED in each and Phase.ABORTED in each)]
+    assert sets.satisfying.states == len(consistent) * 3 * 4 * 4 * 4
+    assert (sets.reachable.states, sets.reachable.least) == (56, False)
+
+
+def test_where_types_have_no_end_nobody_says_how_many_states_there_are(two_phase: Matrix) -> None:
+    assert two_phase.sets.typed.states is None
+    assert two_phase.sets.satisfying.states is None
+
+
+def test_a_cut_search_shows_nothing_as_safe() -> None:
+    matrix = matrix_of(three, Abstraction(FACETS), bounds=Bounds(100))
+    assert not matrix.exhausted
+    assert matrix.count("unreachable") == 0
+    assert {cell.level for _, _, cell in matrix.cells()} == {"none", "sampled"}
+    assert matrix.unknown == matrix.size
+    assert matrix.sets.reachable.least
+
+
+def test_what_was_sampled_is_not_known() -> None:
+    sampled = Checked(three.aggregate, Scope(samples={"manager": range(3)}))
+    matrix = matrix_of(sampled, Abstraction(FACETS))
+    assert matrix.found.exhausted
+    assert matrix.unknown == matrix.size
+    assert "was sampled" in matrix.gaps[0]
+
+
+def test_typed_states_make_a_column_known_though_another_column_was_sampled() -> None:
+    matrix = matrix_of(Checked(orders, Scope(samples={"Pay.part": (1,)})))
+    levels = {(column, cell.level) for _, column, cell in matrix.cells()}
+    assert levels == {("Ship", "inductive"), ("Pay", "sampled")}
+    assert 0 < matrix.unknown_share < 1
+
+
+def test_a_step_that_breaks_an_invariant_shows_in_its_cell() -> None:
+    matrix = matrix_of(careless)
+    assert matrix.rows["open", "0"]["Ship"].verdict == "violates"
+    assert matrix.rows["open", "3"]["Ship"].verdict == "accepts"
+    assert matrix.findings
+
+
+def test_each_cell_has_a_state_and_a_step_to_show() -> None:
+    matrix = matrix_of(orders)
+    for row, column, cell in matrix.cells():
+        if row in matrix.depths:
+            assert cell.tally.example is not None
+            number, label = cell.tally.example
+            assert matrix.abstraction.row(matrix.found.states[number]) == row
+            assert type(label).__name__ == column
+
+
+def test_derived_facets_tell_zero_the_bounds_and_what_lies_between() -> None:
+    status, paid = derived(Order)
+    assert status.labels == ("open", "shipped")
+    assert paid.labels == ("0", "1..2", "3")
+    assert [paid.label(Order(paid=number)) for number in (-1, 0, 1, 3, 4)] == ["<0", "0", "1..2", "3", ">3"]
+
+
+def test_a_reachable_state_that_the_abstraction_does_not_declare_is_refused() -> None:
+    narrow = labelled("paid", lambda order: str(order.paid), ["0", "1"])
+    with pytest.raises(InvalidValue, match="paid is one of 0, 1, not 2"):
+        matrix_of(orders, Abstraction([narrow]))
+
+
+def test_facets_are_named_once_and_fields_must_exist() -> None:
+    with pytest.raises(NotSupported, match="two facets"):
+        Abstraction([*derived(Order, "paid"), *derived(Order, "paid")])
+    with pytest.raises(UnknownName, match="payed"):
+        derived(Order, "payed")
