@@ -143,3 +143,10 @@ def test_without_an_sdk_nothing_is_put_on_a_command() -> None:
 def test_a_trace_that_is_none_is_passed_over(spans: InMemorySpanExporter, hostile: str) -> None:
     telemetry.decided("bank.account.commands", 0, MemoryLog(), 1, [(hostile, bytes(100))], 0, 1)
     assert [len(span.links) for span in spans.get_finished_spans()] == [0]
+
+
+def test_a_lane_asks_whether_an_sdk_is_there_at_each_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be set up at any time: a proxy's own provider is looked at anew."""
+    assert not telemetry.recording()
+    monkeypatch.setattr(trace, "get_tracer_provider", TracerProvider)
+    assert telemetry.recording()
