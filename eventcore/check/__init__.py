@@ -3,14 +3,17 @@
 `check(aggregate)` gives a report whose `verdict` is pass, fail or inconclusive.
 """
 
+from eventcore.check.aggregate import Asked
 from eventcore.check.checked import Checked
 from eventcore.check.properties import Property, Step, always, always_step, sometimes
 from eventcore.check.report import Finding, Reason, Report
+from eventcore.check.retrace import retrace
 from eventcore.check.run import check
 from eventcore.check.scope import Bounds, Scope
 from eventcore.check.trace import Trace, TraceStep
 
 __all__ = [
+    "Asked",
     "Bounds",
     "Checked",
     "Finding",
@@ -24,5 +27,6 @@ __all__ = [
     "always",
     "always_step",
     "check",
+    "retrace",
     "sometimes",
 ]

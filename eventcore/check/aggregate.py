@@ -62,7 +62,8 @@ class AggregateMachine:
         self.coded = 0
         self._enforced = frozenset(checked.enforced)
         self._codecs: dict[type[Value], Codec[Any]] = {}
-        self._pools, self._rebuild = _sharing(self.aggregate.state_type)
+        self._refuse_strange(self.aggregate.initial())
+        self._rebuild = _sharing(self.aggregate.state_type)
         self._hide: Callable[[Any], Any] | None = None
         full = self.aggregate
         if checked.scope.unread:
@@ -75,6 +76,16 @@ class AggregateMachine:
             full = _changed(full, state_check=check_plain)
         self._full = full
         self._lean = _changed(full, guards=(), state_check=_unjudged)
+
+    def _refuse_strange(self, state: Any) -> None:
+        """Raise NotSupported where states are not told apart by the values of their fields."""
+        same = anew(state)
+        if same != state or hash(same) != hash(state):
+            name = self.aggregate.state_type.__name__
+            raise NotSupported(
+                f"{self.name}: two {name}s with equal fields are not equal, so no search could know a state again. "
+                "A state is compared by its fields: leave out eq=False, and any __eq__ or __hash__ of its own."
+            )
 
     def initial(self) -> Iterable[Any]:
         """The states to begin in. Raises InvalidValue and NotSupported for one that the aggregate could never be in."""
@@ -102,6 +113,12 @@ class AggregateMachine:
         if self._hide is not None:
             return [(asked, self._clean(outcome)) for asked, outcome in self._taken(self._hide(state))]
         return self._taken(state)
+
+    def take(self, state: Any, label: Any) -> Outcome:
+        """What one label leads to, as one of `steps`."""
+        if self._hide is None:
+            return self._carefully(self._lean, state, label)
+        return self._clean(self._carefully(self._lean, self._hide(state), label))
 
     def _taken(self, state: Any) -> Sequence[tuple[Any, Outcome]]:
         lean = self._lean
@@ -171,23 +188,24 @@ class AggregateMachine:
     def _survives(self, found: Accepted[Any, Any]) -> Fault | None:
         """Whether the events and the state are the same after being written and read."""
         values: Sequence[Value] = (*found.events, found.state)
-        for value in values:
-            cls = type(value)
-            codec = self._codecs.get(cls)
-            if codec is None:
-                codec = self._codecs[cls] = codec_for(cls, f"check.{self.name}")
-            try:
-                read = codec.decode(codec.encode(value))
-            except EventcoreError as error:
-                return Fault("codec", cls.__name__, f"{shown(value)} cannot be written and read: {error}")
-            if read != value:
-                return Fault("codec", cls.__name__, f"{shown(value)} is read as {shown(read)}")
-        return None
+        return next((fault for fault in map(self._lost, values) if fault is not None), None)
+
+    def _lost(self, value: Value) -> Fault | None:
+        cls: type[Value] = value.__class__
+        codec = self._codecs.get(cls)
+        if codec is None:
+            codec = self._codecs[cls] = codec_for(cls, f"check.{self.name}")
+        try:
+            read = codec.decode(codec.encode(value))
+        except EventcoreError as error:
+            return Fault("codec", cls.__name__, f"{shown(value)} cannot be written and read: {error}")
+        return None if read == value else Fault("codec", cls.__name__, f"{shown(value)} is read as {shown(read)}")
 
     def again(self, state: Any, first: Sequence[tuple[Any, Outcome]]) -> tuple[Any, Fault] | None:
         """Take all turns from an equal state made anew, its sets turned round, and compare them with the first time."""
-        second = self.steps(anew(state))
-        for (label, one), (_, other) in zip(first, second, strict=True):
+        second = anew(state)
+        for label, one in first:
+            other = self.take(second, label)
             if one != other:
                 return label, _differs(label, one, other)
         return None
@@ -250,8 +268,8 @@ def _changed(aggregate: Aggregate[Any, Any, Any], **parts: object) -> Aggregate[
     return changed
 
 
-def _sharing(cls: type[Value]) -> tuple[list[dict[Any, Any]], Callable[[Any], Any]]:
-    """A function that rebuilds a state of `cls` from parts that are kept once, and the pools where they are kept.
+def _sharing(cls: type[Value]) -> Callable[[Any], Any]:
+    """A function that rebuilds a state of `cls` from parts that are kept once for all states.
 
     A pool for each field: in one field, equal values are of one type.
     """
@@ -259,7 +277,7 @@ def _sharing(cls: type[Value]) -> tuple[list[dict[Any, Any]], Callable[[Any], An
     shared = [isinstance(field.shape, SHARED) for field in shape_of(cls)]
     pools: list[dict[Any, Any]] = [{} for _ in names]
     if not any(shared):
-        return pools, lambda state: state
+        return lambda state: state
     given: dict[str, object] = {"cls": cls}
     parts: list[str] = []
     for number, (name, is_shared) in enumerate(zip(names, shared, strict=True)):
@@ -267,4 +285,4 @@ def _sharing(cls: type[Value]) -> tuple[list[dict[Any, Any]], Callable[[Any], An
         parts.append(f"keep{number}(s.{name}, s.{name})" if is_shared else f"s.{name}")
     source = f"lambda s: cls({', '.join(parts)})"
     made: Callable[[Any], Any] = eval(source, given)  # noqa: S307 - made here from field names, never from data
-    return pools, made
+    return made

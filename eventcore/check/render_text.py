@@ -48,7 +48,7 @@ def _lines(report: Report) -> Iterator[str]:
     if report.refusals:
         yield f"Refused: {', '.join(f'{name} {count:,}' for name, count in report.refusals.items())}"
     for name, trace in report.witnesses.items():
-        yield f"Seen: {name}, after {len(trace.steps)} steps, in {shown(trace.last)}"
+        yield f"Seen: {name}, in a trace of {trace.states} states, at {shown(trace.last)}"
     yield "How this could be wrong:"
     yield from (f"  {doubt}" for doubt in report.doubts)
     yield f"Code {report.code_hash}, {report.seconds:.1f} s, {report.memory_bytes / 2**20:,.0f} MiB"
@@ -66,7 +66,7 @@ def finding_lines(finding: Finding) -> Iterator[str]:
 
 def trace_lines(trace: Trace) -> Iterator[str]:
     """A trace, a step at a time: what was asked, its events, what differs after it."""
-    yield f"  in {trace.states} states:"
+    yield f"  in {trace.states} state{'s' * (trace.states != 1)}:"
     yield f"  1  {shown(trace.initial)}"
     for number, step in enumerate(trace.steps, 2):
         yield from _step_lines(number, step)

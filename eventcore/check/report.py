@@ -15,6 +15,13 @@ from eventcore.check.domain import Leaf
 from eventcore.check.trace import Trace
 
 Verdict = Literal["pass", "fail", "inconclusive"]
+CUTS: Mapping[str, str] = {
+    "finding": "stopped at a finding, so these are no full counts",
+    "interrupted": "interrupted",
+    "memory": "cut by the bound on memory",
+    "states": "cut by the bound on states",
+    "within": "cut by Scope(within=...)",
+}
 EXIT_CODES: Mapping[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 2}
 
 
@@ -76,7 +83,7 @@ class Report:
         declared = sum(leaf.evidence == "declared" for leaf in self.domains)
         tried = f"{sampled} fields sampled" if sampled else "every argument tried"
         tried += f" ({declared} as declared)" if declared else ""
-        cut = f"cut: {', '.join(self.cut)}" if self.cut else "nothing was cut"
+        cut = ", ".join(CUTS[each] for each in self.cut) or "nothing was cut"
         return f"{counts}; {self.labels:,} commands, {tried}; {cut}"
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from eventcore.check.narrow import explosion
 from eventcore.check.report import Finding, Reason, Report, Verdict
 from eventcore.check.scope import Bounds, Scope
 from eventcore.check.search import TWICE_ALL, TWICE_SHARE, Explored, Noticed, Plan, Pulse, search
-from eventcore.check.source import shown
+from eventcore.check.source import Source, shown
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.codehash import code_hash
 from eventcore.turn import Accepted
@@ -90,8 +90,9 @@ def hash_of(checked: Checked[Any, Any, Any]) -> str:
     functions += [guard.holds for guard in aggregate.guards]
     functions += [each.holds for each in checked.properties]
     functions += [each for each in (checked.initial, checked.finished, scope.within) if each is not None]
-    named = [(key if isinstance(key, str) else key.__name__, shown(values)) for key, values in scope.domains.items()]
-    named += [(f"sampled {key}", shown(values)) for key, values in scope.samples.items()]
+    source = Source()
+    named = [(f"declared {key}", source.of(values)) for key, values in scope.domains.items()]
+    named += [(f"sampled {key}", source.of(values)) for key, values in scope.samples.items()]
     said = [ENGINE, named, scope.items, scope.contexts, scope.unread, checked.enforced]
     said += [[guard.name for guard in aggregate.guards], [(p.kind, p.name) for p in checked.properties]]
     return hashlib.blake2b(code_hash(*functions) + repr(said).encode(), digest_size=8).hexdigest()
@@ -105,8 +106,7 @@ def _finding(machine: AggregateMachine, found: Explored, noticed: Noticed) -> Fi
     if noticed.steps:
         state = found.states[noticed.at]
         command, context = machine.asked(noticed.label)
-        outcome = noticed.outcome
-        accepted = outcome if isinstance(outcome, Accepted) else None
+        accepted = noticed.outcome
         step = TraceStep(
             command,
             context if machine.aggregate.takes_context else None,
@@ -216,8 +216,8 @@ def _doubts(machine: AggregateMachine, found: Explored) -> Iterator[str]:
             "states and events were written and read back for "
             f"{_share(machine.coded, CODED_ALL, CODED_SHARE)} of the turns that led to a new state"
         )
-    for leaf in _declared(machine.leaves):
-        yield f"{leaf.where} took {leaf.shown}, as declared, of {_many(leaf.typed)}; of others nothing is known"
+    for (name, values, typed), owners in _declared(machine.leaves).items():
+        yield f"{name} of {', '.join(owners)} took {values}, as declared, of {_many(typed)}; of others nothing is known"
     if machine.checked.scope.unread:
         names = ", ".join(machine.checked.scope.unread)
         yield f"{names}: read by nothing, so their values do not matter, as long as they stay within their types' bounds"
@@ -226,8 +226,14 @@ def _doubts(machine: AggregateMachine, found: Explored) -> Iterator[str]:
     yield "states are kept whole and compared by equality: no two are taken for one"
 
 
-def _declared(leaves: Sequence[Leaf]) -> Iterator[Leaf]:
-    return (leaf for leaf in leaves if leaf.evidence == "declared" and leaf.tried != leaf.typed)
+def _declared(leaves: Sequence[Leaf]) -> dict[tuple[str, str, int | None], list[str]]:
+    """What was declared narrower than its type, fields of one name and one domain together with their classes."""
+    found: dict[tuple[str, str, int | None], list[str]] = {}
+    for leaf in leaves:
+        if leaf.evidence == "declared" and leaf.tried != leaf.typed:
+            owner, _, name = leaf.where.rpartition(".")
+            found.setdefault((name if owner else "fields", leaf.shown, leaf.typed), []).append(owner or name)
+    return found
 
 
 def _share(count: int, first: int, share: int) -> str:

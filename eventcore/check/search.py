@@ -35,7 +35,10 @@ Cut = Literal["states", "memory", "within", "finding", "interrupted"]
 
 @dataclass(frozen=True)
 class Noticed:
-    """Something wrong: what kind, whose, where (the state's number), at which step from there (None: at the state)."""
+    """Something wrong: what kind, whose, at which state (its number), and with `steps` at which step from there.
+
+    `outcome` is where the step leads, or would lead, where it comes so far.
+    """
 
     kind: str
     name: str
@@ -43,7 +46,7 @@ class Noticed:
     likely: str
     at: int
     label: Any = None
-    outcome: Outcome | None = None
+    outcome: Accepted[Any, Any] | None = None
     steps: bool = False
 
 
@@ -131,7 +134,7 @@ def _collector_off() -> Generator[None]:
 
 
 class _Stop(Exception):
-    """The first finding was noticed, and the plan does not say to go on."""
+    """The search ends here, as its argument says: at the first finding, or at a bound."""
 
 
 class _Search:
@@ -165,8 +168,8 @@ class _Search:
         try:
             for number, state in enumerate(found.states):
                 self._judge(state, number)
-        except _Stop:
-            found.cut.add("finding")
+        except _Stop as stop:
+            found.cut.add(stop.args[0])
 
     def loop(self) -> None:
         """Expand states in the order in which they were found, until none waits or something ends it."""
@@ -213,8 +216,8 @@ class _Search:
                 if not leaves:
                     self._judge_rest(number, state)
                 found.expanded += 1
-        except _Stop:
-            found.cut.add("finding")
+        except _Stop as stop:
+            found.cut.add(stop.args[0])
 
     def _takes_in(self, number: int, label: Any, outcome: Accepted[Any, Any]) -> bool:
         """Judge a new state and keep it; False where the step does not count, since it is refused or wrong."""
@@ -224,12 +227,14 @@ class _Search:
             if isinstance(wrong, Refused):
                 found.refusals[wrong.reason] = found.refusals.get(wrong.reason, 0) + 1
                 return False
-            self._notice_outcome(number, label, wrong)
+            self._notice_outcome(number, label, wrong, outcome)
             if not isinstance(wrong, Fault) or wrong.kind != "codec":
                 return False
         following = machine.compact(outcome.state)
         if not self._is_within(number, label, following):
             return True
+        if len(found.states) == self._plan.bounds.states:
+            raise _Stop("states")
         self._seen.add(following)
         found.states.append(following)
         found.parents.append(number)
@@ -289,13 +294,15 @@ class _Search:
             label, fault = difference
             self._notice_outcome(number, label, fault)
 
-    def _notice_outcome(self, number: int, label: Any, outcome: Outcome) -> None:
+    def _notice_outcome(
+        self, number: int, label: Any, outcome: Outcome, taken: Accepted[Any, Any] | None = None
+    ) -> None:
         match outcome:
             case Violated(name, message, _):
                 said = f"this turn would break the invariant {name}{f': {message}' if message else ''}"
-                self._notice(Noticed("invariant", name, said, "", number, label, outcome, steps=True))
+                self._notice(Noticed("invariant", name, said, "", number, label, taken, steps=True))
             case Fault(kind, name, message, likely):
-                self._notice(Noticed(kind, name, message, likely, number, label, outcome, steps=True))
+                self._notice(Noticed(kind, name, message, likely, number, label, taken, steps=True))
             case Accepted() | Refused():
                 raise AssertionError(f"{outcome} is nothing wrong")
 
@@ -306,13 +313,11 @@ class _Search:
         self._known.add((noticed.kind, noticed.name))
         self.found.noticed.append(noticed)
         if not self._plan.keep_going:
-            raise _Stop
+            raise _Stop("finding")
 
     def _must_stop(self, depth: int) -> bool:
         found, now = self.found, time.monotonic()
-        if len(found.states) >= self._plan.bounds.states:
-            found.cut.add("states")
-        elif now - self._pulsed >= PULSE_S:
+        if now - self._pulsed >= PULSE_S:
             self._pulsed = now
             waiting = len(found.states) - found.expanded
             self._progress(Pulse(len(found.states), found.transitions, depth, waiting, now - self._began))

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from eventcore.value import Map
 
+SHOWN_MAX = 600  # characters: some lines of a terminal
+
 
 @dataclass
 class Source:
@@ -31,6 +33,8 @@ class Source:
                 return f"{self._named(type(value))}.{value.name}"
             case tuple():
                 items = cast("tuple[object, ...]", value)
+                if hasattr(items, "_fields"):
+                    return f"{self._named(items.__class__)}({', '.join(map(self.of, items))})"
                 return f"({', '.join(map(self.of, items))}{',' * (len(items) == 1)})"
             case frozenset():
                 members = cast("frozenset[object]", value)
@@ -53,8 +57,8 @@ class Source:
                 return repr(value)
 
     def _named(self, cls: type) -> str:
-        module, _, name = cls.__module__, None, cls.__qualname__
-        self._add(module, name.partition(".")[0])
+        name = cls.__qualname__
+        self._add(cls.__module__, name.partition(".")[0] if "<" not in name else name)
         return name
 
     def _add(self, module: str, name: str) -> None:
@@ -62,8 +66,9 @@ class Source:
 
 
 def shown(value: object) -> str:
-    """A value as people read it: its source."""
-    return Source().of(value)
+    """A value as people read it: its source, its middle left out where it is long."""
+    text = Source().of(value)
+    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX // 2]} … {text[-SHOWN_MAX // 2 :]}"
 
 
 def listed(values: Iterable[object]) -> str:

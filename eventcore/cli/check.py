@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,12 +16,13 @@ from rich.status import Status
 from eventcore.aggregate import Aggregate
 from eventcore.check import Bounds, Checked, Report, check
 from eventcore.check.render_json import data_of
+from eventcore.check.render_pytest import pytest_of
 from eventcore.check.render_text import text_of
 from eventcore.check.search import Pulse
 from eventcore.cli.call import Call, call_of
 from eventcore.cli.faults import SYSTEM, report
 from eventcore.cli.load import import_named
-from eventcore.errors import EventcoreError, InvalidValue, UnknownName
+from eventcore.errors import EventcoreError, InvalidValue, NotSupported, UnknownName
 
 Target = Aggregate[Any, Any, Any] | Checked[Any, Any, Any]
 SIZE = re.compile(r"(\d+)\s*([KMG])(?:i?B)?", re.IGNORECASE)
@@ -39,6 +41,9 @@ def check_(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Report one trace for each claim that is broken, not only the first.")
     ] = False,
+    pytest: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is found as tests, which fail until it is mended.")
+    ] = None,
 ) -> int:
     """Search every state that an aggregate can reach in its scope, and judge its invariants and properties.
 
@@ -53,6 +58,9 @@ def check_(
         bounds = Bounds(states, None if memory is None else _bytes(memory))
         with _watched(call) as progress:
             answer = check(found, bounds=bounds, keep_going=keep_going, progress=progress)
+        if pytest is not None and answer.findings:
+            pytest.write_text(pytest_of(answer, _place(found, target)), encoding="utf-8")
+            call.output.note(f"written: {pytest}")
     except EventcoreError as error:
         report(error, as_json=call.output.json, debug=call.debug)
         return COULD_NOT_RUN
@@ -93,6 +101,20 @@ def _declared(aggregate: Aggregate[Any, Any, Any]) -> Target:
     held: list[Any] = [] if module is None else [each for each in vars(module).values() if isinstance(each, Checked)]
     found: list[Target] = [checked for checked in held if checked.aggregate is aggregate]
     return found[0] if found else aggregate
+
+
+def _place(found: Target, target: str) -> str:
+    """Where a test finds what was checked, as MODULE:NAME."""
+    if ":" in target:
+        return target
+    aggregate = found.aggregate if isinstance(found, Checked) else found
+    module = sys.modules.get(getattr(aggregate.decide, "__module__", ""))
+    names = [] if module is None else [name for name, value in vars(module).items() if value is found]
+    if module is None or not names:
+        raise NotSupported(
+            f"no test can be written for {target}: it is not in the module of its decide. Name it as MODULE:NAME."
+        )
+    return f"{module.__name__}:{names[0]}"
 
 
 def _bytes(text: str) -> int:

@@ -16,6 +16,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from eventcore import Aggregate, Value, require
+from eventcore.check import Checked, Scope
 
 Amount = Annotated[int, Meta(gt=0)]
 
@@ -176,3 +177,16 @@ def never_above_ceiling(account: Account) -> bool:
 
 
 accounts = Aggregate("account", Account, decide, evolve, invariants=[never_overdrawn, never_above_ceiling])
+
+# --- what is checked -------------------------------------------------------------------------------------------------
+# Amounts are tenths of the ceiling, up to more than it, so that every rule is met; the two sums are read by nothing here.
+# That the ceiling stops a turn is on purpose, and no forgotten question.
+
+checked = Checked(
+    accounts,
+    Scope(
+        domains={"amount": range(CEILING // 10, CEILING + CEILING // 10 + 1, CEILING // 10)},
+        unread=("credited", "settled"),
+    ),
+    enforced=("never_above_ceiling",),
+)

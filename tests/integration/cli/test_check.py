@@ -1,0 +1,134 @@
+"""`check`: targets, exit codes, JSON with the four names, and tests that it writes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.conftest import ROOT, Program
+
+LAMP = '''
+"""A lamp that somebody may break."""
+from eventcore import Aggregate, Value, require
+from eventcore.app import App
+from eventcore.check import Checked, Scope
+
+
+class Lit(Value):
+    watts: int
+
+
+class Light(Value):
+    watts: int
+
+
+class Lamp(Value):
+    watts: int = 0
+
+
+def decide(lamp: Lamp, command: Light) -> list[Lit]:
+    require(lamp.watts + command.watts <= 60, "too_bright")  # the guard
+    return [Lit(command.watts)]
+
+
+def evolve(lamp: Lamp, event: Lit) -> Lamp:
+    return Lamp(lamp.watts + event.watts)
+
+
+def never_too_hot(lamp: Lamp) -> bool:
+    return lamp.watts <= 60
+
+
+lamps = Aggregate("lamp", Lamp, decide, evolve, invariants=[never_too_hot])
+app = App("lamps", [lamps])
+checked = Checked(lamps, Scope(domains={"watts": (20, 40)}))
+'''
+GUARD = '    require(lamp.watts + command.watts <= 60, "too_bright")  # the guard\n'
+
+
+@pytest.fixture
+def lamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module in the test's folder, imported anew."""
+    name = f"lamp_{tmp_path.name}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path / f"{name}.py"
+
+
+def test_the_published_model_prints_its_size_and_ends_with_0(program: Program) -> None:
+    ran = program("check", "examples.models.two_phase:three", app=None)
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0] == "two_phase: pass"
+    assert lines[1].startswith(
+        "288 states, 1,146 transitions, depth 11; 17 commands, every argument tried (5 as declared)"
+    )
+    assert lines[1].endswith("; nothing was cut")
+
+
+def test_json_has_the_four_names(program: Program) -> None:
+    data = program("check", "examples.models.two_phase:three", "--json", app=None).data
+    assert (data["distinct"], data["transitions"], data["depth"], data["verdict"]) == (288, 1_146, 11, "pass")
+
+
+def test_the_bank_passes_within_what_its_module_declares(program: Program) -> None:
+    ran = program("check", "account", "--json", app="examples.bank.app:app")
+    assert (ran.code, ran.data["verdict"], ran.data["distinct"]) == (0, "pass", 66)
+
+
+def test_an_aggregate_without_a_scope_is_inconclusive_and_ends_with_2(program: Program, lamp: Path) -> None:
+    lamp.write_text(LAMP)
+    ran = program("check", f"{lamp.stem}:lamps", "--states", "500", app=None)
+    assert ran.code == 2
+    assert "stopped at 500 states" in ran.out
+    assert "to look at it: --states 5000" in ran.out
+    assert 'to look at it: Scope(domains={"Light.watts": (...)})' in ran.out
+
+
+def test_a_guard_that_is_taken_away_gives_a_test_that_fails_until_it_is_back(program: Program, lamp: Path) -> None:
+    target = f"{lamp.stem}:checked"
+    lamp.write_text(LAMP.replace(GUARD, ""))
+    ran = program("check", target, "--pytest", "test_found.py", app=None)
+    assert ran.code == 1
+    assert "never_too_hot: an invariant is broken" in ran.out
+    assert "in 3 states:" in ran.out
+    assert "watts: 40 -> 80" in ran.out
+    assert pytest_fails(lamp.parent)
+    lamp.write_text(LAMP)
+    assert not pytest_fails(lamp.parent)
+
+
+def test_what_is_put_right_passes(program: Program, lamp: Path) -> None:
+    lamp.write_text(LAMP)
+    ran = program("check", "lamp", "--json", app=f"{lamp.stem}:app")
+    assert (ran.code, ran.data["distinct"], ran.data["depth"]) == (0, 4, 3)
+
+
+def pytest_fails(folder: Path) -> bool:
+    """Whether the test that was written fails for the reason that was found."""
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_found.py"]
+    path = {"PYTHONPATH": f"{ROOT}:{folder}", "PATH": ""}
+    done = subprocess.run(command, cwd=folder, env=path, capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 1}, done.stdout
+    assert done.returncode == 0 or "this turn would break the invariant never_too_hot" in done.stdout
+    return done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("nobody", "no aggregate of pantry is named 'nobody'"),
+        ("tests.integration.cli.pantry:nothing", "no aggregate or Checked in tests.integration.cli.pantry is named"),
+        ("tests.integration.cli.pantry:app", "is of type App; it should be an Aggregate"),
+        ("nowhere.at_all:x", "no module is named 'nowhere', so what is to be checked in nowhere.at_all cannot"),
+    ],
+)
+def test_what_could_not_run_ends_with_3_and_says_why(program: Program, target: str, said: str) -> None:
+    ran = program("check", target)
+    assert ran.code == 3
+    assert said in ran.err
+
+
+def test_a_size_that_is_none_could_not_run(program: Program) -> None:
+    ran = program("check", "jar", "--memory", "much")
+    assert (ran.code, "'much' is no size; write it as 500M or 2G" in ran.err) == (3, True)
