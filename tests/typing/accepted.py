@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, assert_never, assert_type
 
+from hypothesis.strategies import SearchStrategy
 from msgspec import Meta
 
 from eventcore import (
@@ -20,6 +21,9 @@ from eventcore import (
     take_turn,
 )
 from eventcore.app import App, Client, Embedded, GlobalInvariant, Outcome, Part, Verdict
+from eventcore.check import Checked, Report, Scope, always, check
+from eventcore.testing import Folded, Reacted, Taken, accepted, given
+from eventcore.testing.strategies import commands_of, values_of
 from projections import Answer, Projection
 from sagas import Progress, Saga, Step, starts_on
 
@@ -185,3 +189,22 @@ def use(bank: Embedded, client: Client) -> None:
     messages: list[tuple[Message[Any], str]] = [(transfers.to("t1", RequestTransfer("alice", "bob", 5)), "one")]
     for each in client.send_all(messages):
         assert_type(each, Outcome)
+
+
+def scenarios() -> None:
+    taken = given(accounts, Deposited(5), Withdrawn(2)).when(Withdraw(3)).then(Withdrawn(3)).then_state(Account(0))
+    assert_type(taken, Taken[Account, Deposit | Withdraw, Event])
+    given(accounts, state=Account(3)).when(Withdraw(4)).then_refused("insufficient_funds")
+    given(in_context, context=Context(0, bytes(16))).when(Deposit(1)).then(Deposited(1))
+    folded = given(balances, Deposited(5), Withdrawn(2), id="alice").when(Withdrawn(3)).then(Balance("alice", 0, 3))
+    assert_type(folded, Folded[Balance, Event])
+    told = given(transfers, RequestTransfer("a", "b", 5)).when(accepted("debit")).then(accounts.to("b", Deposit(5)))
+    assert_type(told, Reacted[Transfer])
+
+
+def searches() -> None:
+    checked = Checked(accounts, Scope(domains={"amount": range(1, 3)}), [always(never_overdrawn)])
+    assert_type(check(checked), Report)
+    assert_type(check(accounts, scope=Scope(domains={"Deposit.amount": (1,), Withdraw: (Withdraw(1),)})), Report)
+    assert_type(values_of(Deposit), SearchStrategy[Deposit])
+    assert_type(commands_of(accounts), SearchStrategy[Deposit | Withdraw])
