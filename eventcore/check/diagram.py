@@ -9,11 +9,12 @@ first line says what it was made from, and whether anything was left out.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from eventcore.check.machine import Machine
+from eventcore.check.aggregate import AggregateMachine
+from eventcore.check.machine import Fault, Machine, Outcome
 from eventcore.check.source import shown
 from eventcore.errors import NotSupported
 from eventcore.turn import Accepted, Refused, Violated
@@ -53,7 +54,7 @@ def walk(machine: Machine[Any, Any], view: View, *, states: int = STATES) -> Wal
     for state in queue:  # which grows while it is read
         here = view(state)
         found.boxes.setdefault(here, False)
-        for label, outcome in machine.steps(state):
+        for label, outcome in _steps(machine, state):
             asked = _kind(label)
             if isinstance(outcome, Accepted) and outcome.state not in seen:
                 wrong = machine.confirm(state, label, outcome)
@@ -73,10 +74,19 @@ def walk(machine: Machine[Any, Any], view: View, *, states: int = STATES) -> Wal
                     found.refusals.setdefault(asked, set()).add(reason)
                 case Violated(name):
                     found.refusals.setdefault(asked, set()).add(f"{name} (invariant)")
-                case fault:
-                    found.refusals.setdefault(asked, set()).add(f"{fault.kind} (fault)")
+                case Fault(kind):
+                    found.refusals.setdefault(asked, set()).add(f"{kind} (fault)")
+                case _:  # refusals that are summed up, and stand beside no label
+                    continue
     found.states = len(seen)
     return found
+
+
+def _steps(machine: Machine[Any, Any], state: Any) -> Iterable[tuple[Any, Outcome]]:
+    """What each label leads to, each refusal beside its own label where the machine can say that."""
+    if isinstance(machine, AggregateMachine):
+        return [(label, machine.take(state, label)) for label in machine.commands]
+    return machine.steps(state)
 
 
 def state_diagram(machine: Machine[Any, Any], view: View | None = None, *, states: int = STATES) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Annotated, Any
 
 import typer
 
-from eventcore.annotations import shape_of
 from eventcore.check import Checked, check
+from eventcore.check.abstraction import Abstraction, derived
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.diagram import STATES, View, state_diagram, walk
 from eventcore.check.diagram_sequence import sequence_of_saga, sequence_of_trace
@@ -18,12 +17,9 @@ from eventcore.cli.call import Call, call_of
 from eventcore.cli.check import _resolved as resolved
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
 from eventcore.cli.values import value_of
-from eventcore.errors import InvalidValue, WrongUse
-from eventcore.shape import Bool, Int, Shape
+from eventcore.errors import WrongUse
 from eventcore.value import Value
 from sagas import Saga
-
-NUMBERS_MAX = 9  # of a field with more numbers than that, only the sign is told
 
 
 def diagram(
@@ -35,7 +31,10 @@ def diagram(
     *,
     by: Annotated[
         str | None,
-        typer.Option(metavar="FIELD[,FIELD]", help="What to tell states apart by; without it, each is a box."),
+        typer.Option(
+            metavar="FIELD[,FIELD]",
+            help="What to tell states apart by, as the matrix of `check` does. Without it, each is a box.",
+        ),
     ] = None,
     tables: Annotated[bool, typer.Option("--tables", help="Tables of its commands and events, in Markdown.")] = False,
     trace: Annotated[bool, typer.Option("--trace", help="The shortest way into trouble, as a sequence.")] = False,
@@ -64,7 +63,7 @@ def diagram(
             call.output.note(f"{machine.name}: nothing wrong was found, so there is no way into trouble to draw.")
             return ANSWER_IS_NO
         return _told(call, sequence_of_trace(traced[0], machine.name))
-    view = None if by is None else _view(machine, by)
+    view = _view(checked, by)
     if tables:
         walked = walk(machine, view or (lambda _: ""), states=states)
         parts = command_table(machine.aggregate, walked), event_table(machine.aggregate, walked)
@@ -82,22 +81,17 @@ def _saga(call: Call, target: str) -> Saga[Any] | None:
     return sagas[0] if sagas else None
 
 
-def _view(machine: AggregateMachine, by: str) -> View:
-    """What states are told apart by: their fields of these names, of wide numbers no more than their sign."""
-    cls: type[Value] = machine.aggregate.state_type
-    shapes = {field.name: field.shape for field in shape_of(cls)}
-    names = by.split(",")
-    for name in names:
-        if name not in shapes:
-            raise InvalidValue("--by", f"{cls.__name__} has no field {name!r}; it has {', '.join(shapes)}")
+def _view(checked: Checked[Any, Any, Any], by: str | None) -> View | None:
+    """What states are told apart by: what the types of the named fields suggest; by everything without them."""
+    if by is None:
+        return None
+    cls: type[Value] = checked.aggregate.state_type
+    parts = Abstraction(derived(cls, *by.split(","))).parts
 
-    def view(state: Any) -> Hashable:
-        return tuple(_seen(name, shapes[name], getattr(state, name)) for name in names)
+    def view(state: Any) -> str:
+        labels = [part.label(state) for part in parts]
+        if len(parts) == 1:
+            return labels[0]
+        return ", ".join(f"{part.name}: {label}" for part, label in zip(parts, labels, strict=True))
 
     return view
-
-
-def _seen(name: str, shape: Shape, value: Any) -> Hashable:
-    if isinstance(shape, Int) and shape.high - shape.low > NUMBERS_MAX:
-        return f"{name} {'>' if value > 0 else '<' if value < 0 else '='} 0"
-    return f"{name} {value}" if isinstance(shape, Int | Bool) else value
