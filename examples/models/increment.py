@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta
@@ -15,9 +16,19 @@ from eventcore.check import Checked, Scope, always
 from examples.models.tuples import put
 
 ThreadNumber = Annotated[int, Meta(ge=0)]
-Line = Annotated[int, Meta(ge=0, le=4)]
 
-ASK, READ, WRITE, WRITTEN, ENDED = range(5)  # the lines of a thread's program; without a lock, it begins at READ
+
+class Line(StrEnum):
+    """The line of its program that a thread stands at; without a lock, it begins at `read`."""
+
+    ASK = "ask"
+    READ = "read"
+    WRITE = "write"
+    WRITTEN = "written"
+    ENDED = "ended"
+
+
+HAVE_WRITTEN = frozenset({Line.WRITTEN, Line.ENDED})
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -73,14 +84,14 @@ def evolve(counter: Counter, event: Event) -> Counter:
     thread = threads[number]
     match event:
         case Locked():
-            return replace(counter, threads=put(threads, number, replace(thread, line=READ)), locked=True)
+            return replace(counter, threads=put(threads, number, replace(thread, line=Line.READ)), locked=True)
         case CounterRead():
-            return replace(counter, threads=put(threads, number, Thread(WRITE, counter.count)))
+            return replace(counter, threads=put(threads, number, Thread(Line.WRITE, counter.count)))
         case CounterWritten():
-            following = put(threads, number, replace(thread, line=WRITTEN))
+            following = put(threads, number, replace(thread, line=Line.WRITTEN))
             return replace(counter, threads=following, count=thread.seen + 1)
         case Unlocked():
-            return replace(counter, threads=put(threads, number, replace(thread, line=ENDED)), locked=False)
+            return replace(counter, threads=put(threads, number, replace(thread, line=Line.ENDED)), locked=False)
 
 
 def evolve_plain(counter: Counter, event: PlainEvent) -> Counter:
@@ -125,11 +136,11 @@ def decide(counter: Counter, command: Command) -> list[Event]:
         case Read() | Write():
             return [*decide_plain(counter, command)]
         case Lock(thread):
-            _stands_at(counter, thread, ASK)
+            _stands_at(counter, thread, Line.ASK)
             require(not counter.locked, "lock_is_taken")
             return [Locked(thread)]
         case Unlock(thread):
-            _stands_at(counter, thread, WRITTEN)
+            _stands_at(counter, thread, Line.WRITTEN)
             return [Unlocked(thread)]
 
 
@@ -137,16 +148,16 @@ def decide_plain(counter: Counter, command: PlainCommand) -> list[PlainEvent]:
     """What follows from `command` where there is no lock; refused with `no_such_thread` or `wrong_line`."""
     match command:
         case Read(thread):
-            _stands_at(counter, thread, READ)
+            _stands_at(counter, thread, Line.READ)
             return [CounterRead(thread)]
         case Write(thread):
-            _stands_at(counter, thread, WRITE)
+            _stands_at(counter, thread, Line.WRITE)
             return [CounterWritten(thread)]
 
 
-def _stands_at(counter: Counter, number: int, line: int) -> None:
+def _stands_at(counter: Counter, number: int, line: Line) -> None:
     require(number < len(counter.threads), "no_such_thread")
-    require(counter.threads[number].line == line, "wrong_line")
+    require(counter.threads[number].line is line, "wrong_line")
 
 
 # --- the definitions -------------------------------------------------------------------------------------------------
@@ -154,14 +165,14 @@ def _stands_at(counter: Counter, number: int, line: int) -> None:
 
 def counts_the_writers(counter: Counter) -> bool:
     """The counter says how many threads have written."""
-    return sum(thread.line >= WRITTEN for thread in counter.threads) == counter.count
+    return sum(thread.line in HAVE_WRITTEN for thread in counter.threads) == counter.count
 
 
 def counter_of(threads: int) -> Aggregate[Counter, PlainCommand, PlainEvent]:
     """The counter of so many threads, without a lock."""
 
     def initial() -> Counter:
-        return Counter((Thread(READ),) * threads)
+        return Counter((Thread(Line.READ),) * threads)
 
     return Aggregate("increment", initial, decide_plain, evolve_plain)
 
@@ -170,14 +181,14 @@ def locked_counter_of(threads: int) -> Aggregate[Counter, Command, Event]:
     """The counter of so many threads, with a lock."""
 
     def initial() -> Counter:
-        return Counter((Thread(ASK),) * threads)
+        return Counter((Thread(Line.ASK),) * threads)
 
     return Aggregate("locked_increment", initial, decide, evolve, invariants=[counts_the_writers])
 
 
 def all_have_written(counter: Counter) -> bool:
     """No thread has anything left to do."""
-    return all(thread.line >= WRITTEN for thread in counter.threads) and not counter.locked
+    return all(thread.line in HAVE_WRITTEN for thread in counter.threads) and not counter.locked
 
 
 def checked(threads: int) -> Checked[Counter, PlainCommand, PlainEvent]:
