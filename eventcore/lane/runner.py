@@ -18,17 +18,16 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from eventcore import telemetry
 from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
-from eventcore.avro.outcome import OutcomeRecord, command_id_in, event_count_in, read_outcome
+from eventcore.avro.outcome import command_id_in
 from eventcore.cut import Cut
 from eventcore.errors import EventcoreError, OutcomeUnknown, WrongUse
 from eventcore.lane.checkpoint import CHECKPOINTING, Checkpointing
+from eventcore.lane.committed import Answer, Committed, answers, apart
 from eventcore.lane.hanging import mend
 from eventcore.lane.intake import BATCH_BYTES_MAX, Intake, Pace
 from eventcore.lane.journal import Batch
@@ -55,26 +54,6 @@ def nobody() -> Standing | None:
 
 
 DECIDE_S = 30.0  # how long a caller waits for a lane that this same thread drives: a broker restart fits in
-
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The outcome record of a command, and the offset of its last event; None where it has no events."""
-
-    record: bytes
-    last_event: int | None
-
-    @property
-    def outcome(self) -> OutcomeRecord:
-        """The record, read: not everybody who decides looks at every outcome, and reading one takes microseconds."""
-        return read_outcome(self.record)
-
-
-class Committed(NamedTuple):
-    """A batch that is in the log, and the offsets of its events and of its outcomes."""
-
-    batch: Batch
-    events: Sequence[int]
-    outcomes: Sequence[int]
 
 
 class LaneRunner:
@@ -251,7 +230,7 @@ class LaneRunner:
         self._begin_commit([batch], self._standing(), since_ns)
         intake.skip_to(batch.consumed)
         self._position = batch.consumed
-        return _answers(self._settle())
+        return answers(self._settle())
 
     def _decide_through_topic(self, commands: Sequence[Record]) -> list[Answer]:
         wanted = [c.envelope[10:26] for c in commands if c.envelope is not None]
@@ -263,7 +242,7 @@ class LaneRunner:
             if time.monotonic() > deadline:
                 raise OutcomeUnknown(f"{self.name}: no outcome within {DECIDE_S:.0f} s; ask again with the same ids")
             committed = self._settle() if self._flow(1.0) else []
-            for answer in _answers(committed):
+            for answer in answers(committed):
                 if missing[command_id := command_id_in(answer.record)] > 0:
                     found[command_id].append(answer)
                     missing[command_id] -= 1
@@ -327,11 +306,7 @@ class LaneRunner:
             return []
         batches, self._under_way = self._under_way, []
         offsets = self._owned().settle()
-        events, outcomes = offsets.get(self.topics.events, ()), offsets.get(self.topics.outcomes, ())
-        if len(batches) == 1:
-            committed = [Committed(batches[0], events, outcomes)]
-        else:
-            committed = _apart(batches, events, outcomes)
+        committed = apart(batches, offsets.get(self.topics.events, ()), offsets.get(self.topics.outcomes, ()))
         checkpoints = self._started()[0].checkpoints
         for each in committed:
             checkpoints.committed(each.batch, each.events, each.outcomes)
@@ -381,29 +356,3 @@ class LaneRunner:
             intake.close()
         if writer is not None:
             writer.close()
-
-
-def _apart(batches: Sequence[Batch], events: Sequence[int], outcomes: Sequence[int]) -> list[Committed]:
-    """Batches that shared a commit, each with its own offsets of the commit's."""
-    committed: list[Committed] = []
-    event = outcome = 0
-    for batch in batches:
-        event_end, outcome_end = event + len(batch.events), outcome + len(batch.outcomes)
-        committed.append(Committed(batch, events[event:event_end], outcomes[outcome:outcome_end]))
-        event, outcome = event_end, outcome_end
-    return committed
-
-
-def _answers(committed: Sequence[Committed]) -> list[Answer]:
-    """Each outcome that answers a command of these batches, with the offset of its last event."""
-    answers: list[Answer] = []
-    for batch, offsets, _ in committed:
-        events = 0
-        for index, record in enumerate(batch.outcomes):
-            value = record.value
-            assert value is not None, "a lane's outcomes have values"
-            count = event_count_in(value)
-            events += count
-            if index not in batch.others:
-                answers.append(Answer(value, offsets[events - 1] if count else None))
-    return answers
