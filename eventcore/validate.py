@@ -103,6 +103,13 @@ def _test(shape: Shape, x: str, names: dict[str, object]) -> str:
             return f"({plain} or {_bind(names, functools.partial(_fits, shape))}({x}))"
         case Bytes(0, None):
             return f"type({x}) is bytes"
+        case Many(Bool() | Choice() as of, low, high) | SetOf(Bool() | Choice() as of, low, high) if _class_of(of):
+            # Whether all items are of one class, without a loop in Python: seven enums take 0.3 us instead of 3.
+            length = f" and {low} <= len({x})" if low else ""
+            length += f" and len({x}) <= {high}" if high is not None else ""
+            container = "tuple" if isinstance(shape, Many) else "frozenset"
+            only = _bind(names, frozenset({_class_of(of)}).issuperset)
+            return f"type({x}) is {container}{length} and {only}(map(type, {x}))"
         case Choice(_, _, members, None):
             return f"type({x}) is str and {x} in {_bind(names, frozenset(members))}"
         case Choice(_, _, _, cls):
@@ -119,6 +126,11 @@ def _test(shape: Shape, x: str, names: dict[str, object]) -> str:
             return f"type({x}) is {_bind(names, cls)} and {_bind(names, _holds(cls))}({x})"
         case Float() | Number() | Duration() | Str() | Bytes() | Many() | SetOf() | MapOf() | OneOf():
             return f"{_bind(names, functools.partial(_fits, shape))}({x})"
+
+
+def _class_of(shape: Bool | Choice) -> type | None:
+    """The class whose every instance has this shape; None where being of a class is not enough."""
+    return bool if isinstance(shape, Bool) else shape.cls
 
 
 def _bind(names: dict[str, object], thing: object) -> str:
