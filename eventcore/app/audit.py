@@ -12,7 +12,8 @@ from eventcore.app.wiring import Machine, Wiring
 from eventcore.cut import Cut, Position
 from eventcore.errors import BrokenLog, DecodeError
 from eventcore.lane.lineage import BEFORE_ALL, Placed
-from eventcore.lane.restore import Progress, no_progress, own_envelope, read_to
+from eventcore.lane.restore import Progress, no_progress, read_to
+from eventcore.lane.restore_events import own_envelope
 from eventcore.log.port import Log
 from sagas import Saga, open_data
 

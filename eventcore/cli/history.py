@@ -12,7 +12,8 @@ from eventcore.avro.envelope import Envelope
 from eventcore.cut import Cut, Position
 from eventcore.errors import BrokenLog, DecodeError
 from eventcore.lane.lineage import BEFORE_ALL, Placed
-from eventcore.lane.restore import Progress, own_envelope, read_to
+from eventcore.lane.restore import Progress, read_to
+from eventcore.lane.restore_events import own_envelope
 from eventcore.log.port import Log, Recorded
 from eventcore.topics import key_of, partition_of
 

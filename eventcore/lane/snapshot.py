@@ -7,10 +7,11 @@ and stands where it says. Anything else is no fault: events and outcomes tell th
 from __future__ import annotations
 
 import logging
+import struct
 
 from eventcore.avro.facts import LANE_STATE, LaneState
 from eventcore.avro.framing import HEAD_BYTES
-from eventcore.avro.snapshot import read_snapshot
+from eventcore.avro.snapshot import HEAD, STATE_AT, read_snapshot
 from eventcore.errors import DataError, DecodeError
 from eventcore.lane.checkpoint import Trust
 from eventcore.lane.facts import FACT, LANE, learn
@@ -20,6 +21,9 @@ from eventcore.log.port import Log
 from eventcore.topics import Topics
 
 logger = logging.getLogger(__name__)
+
+SHORT = struct.Struct(">10sQB")  # a snapshot whose state is shorter than 64 bytes, up to where that begins
+FRAMED_AT = STATE_AT + 1
 
 Found = dict[bytes, bytes]  # the last value of each key
 
@@ -73,7 +77,12 @@ def _memory(found: Found, trust: Trust, state: LaneState) -> LaneMemory:
     instances, head, decode = memory.instances, trust.codec.head, trust.codec.decode
     for key, value in found.items():
         if key[0] != FACT:
-            version, framed = read_snapshot(value)
+            if len(value) > FRAMED_AT and value[FRAMED_AT : FRAMED_AT + HEAD_BYTES] == head:
+                begin, version, size = SHORT.unpack_from(value)
+                if begin == HEAD and size == len(value) - FRAMED_AT << 1 and size <= 0x7F:
+                    instances[key] = (decode(value, FRAMED_AT + HEAD_BYTES), version)
+                    continue
+            version, framed = read_snapshot(value)  # whatever is not a short state of this schema
             if framed[:HEAD_BYTES] != head:
                 raise DecodeError("eventcore.Snapshot", "state", f"{key!r} has a state of another schema")
             instances[key] = (decode(framed, HEAD_BYTES), version)
