@@ -19,7 +19,8 @@ from eventcore.annotations import shape_of
 from eventcore.avro.codec import Codec, codec_for
 from eventcore.check.checked import Checked
 from eventcore.check.domain import instances, typed_size
-from eventcore.check.machine import Fault, Outcome
+from eventcore.check.machine import Fault, Outcome, Refusals
+from eventcore.check.remember import Remembered
 from eventcore.check.source import shown
 from eventcore.check.twice import anew
 from eventcore.check.unread import hiding
@@ -55,8 +56,7 @@ class AggregateMachine:
         commands, self.leaves = instances(tuple(self.aggregate.command_checks), checked.scope)
         self.contexts: Sequence[Context] = checked.scope.contexts or (NOWHEN,)
         self.commands: Sequence[Any] = commands
-        self._plain = len(self.contexts) == 1
-        if not self._plain:
+        if len(self.contexts) > 1:
             self.commands = [Asked(command, context) for command in commands for context in self.contexts]
         self.typed = typed_size(self.aggregate.state_type)
         self.coded = 0
@@ -76,6 +76,7 @@ class AggregateMachine:
             full = _changed(full, state_check=check_plain)
         self._full = full
         self._lean = _changed(full, guards=(), state_check=_unjudged)
+        self._remembered = Remembered(self._lean, self.commands, self.asked, checked.scope.unread)
 
     def _refuse_strange(self, state: Any) -> None:
         """Raise NotSupported where states are not told apart by the values of their fields."""
@@ -110,9 +111,12 @@ class AggregateMachine:
 
     def steps(self, state: Any) -> Sequence[tuple[Any, Outcome]]:
         """What each command leads to. Invariants are not judged here; see `confirm`."""
-        if self._hide is not None:
-            return [(asked, self._clean(outcome)) for asked, outcome in self._taken(self._hide(state))]
-        return self._taken(state)
+        hidden = state if self._hide is None else self._hide(state)
+        try:
+            steps = self._remembered.steps(hidden)
+        except Exception:  # noqa: BLE001 - taken again one at a time, where each is caught, named and reported
+            steps = [(label, self._carefully(self._lean, hidden, label)) for label in self.commands]
+        return steps if self._hide is None else [(label, self._clean(outcome)) for label, outcome in steps]
 
     def take(self, state: Any, label: Any) -> Outcome:
         """What one label leads to, as one of `steps`."""
@@ -120,25 +124,20 @@ class AggregateMachine:
             return self._carefully(self._lean, state, label)
         return self._clean(self._carefully(self._lean, self._hide(state), label))
 
-    def _taken(self, state: Any) -> Sequence[tuple[Any, Outcome]]:
-        lean = self._lean
-        try:
-            if self._plain:
-                context = self.contexts[0]
-                return [(command, take_turn(lean, state, command, context)) for command in self.commands]
-            return [(asked, take_turn(lean, state, asked.command, asked.context)) for asked in self.commands]
-        except Exception:  # noqa: BLE001 - taken again one at a time, where each is caught, named and reported
-            return [(asked, self._carefully(lean, state, asked)) for asked in self.commands]
-
     def _clean(self, outcome: Outcome) -> Outcome:
         return Accepted(outcome.events, self._plain_state(outcome.state)) if isinstance(outcome, Accepted) else outcome
 
-    def _carefully(self, aggregate: Aggregate[Any, Any, Any], state: Any, asked: Any) -> Outcome:
+    def _carefully(
+        self, aggregate: Aggregate[Any, Any, Any], state: Any, asked: Any
+    ) -> Accepted[Any, Any] | Refused | Violated | Fault:
         command, context = self.asked(asked)
         try:
-            return take_turn(aggregate, state, command, context)
+            outcome = take_turn(aggregate, state, command, context)
         except Exception as error:  # noqa: BLE001 - whatever the user's code raises is the finding
             return self._fault(error, state, command, context)
+        if isinstance(outcome, Accepted):
+            return Accepted(list(outcome.events), outcome.state)  # decide may keep its list and change it later
+        return outcome
 
     def _fault(self, error: Exception, state: Any, command: Any, context: Context) -> Fault:
         decide: Any = self.aggregate.decide
@@ -202,13 +201,29 @@ class AggregateMachine:
         return None if read == value else Fault("codec", cls.__name__, f"{shown(value)} is read as {shown(read)}")
 
     def again(self, state: Any, first: Sequence[tuple[Any, Outcome]]) -> tuple[Any, Fault] | None:
-        """Take all turns from an equal state made anew, its sets turned round, and compare them with the first time."""
-        second = anew(state)
-        for label, one in first:
-            other = self.take(second, label)
-            if one != other:
-                return label, _differs(label, one, other)
+        """Take every turn afresh, once from `state` and once from an equal one made anew, its sets turned round.
+
+        The two must agree, and so must the `first` time, some of whose decisions were remembered.
+        """
+        earlier = {id(label): outcome for label, outcome in first}
+        refused = sum(sum(n for _, n in one.counts) for _, one in first if isinstance(one, Refusals))
+        same = anew(state)
+        for label in self.commands:
+            fresh, other = self.take(state, label), self.take(same, label)
+            if fresh != other:
+                return label, _differs(label, fresh, other)
+            before = earlier.get(id(label))
+            if before is None:
+                refused -= 1
+            if before != fresh if before is not None else not isinstance(fresh, Refused) or refused < 0:
+                message = f"{shown(self.asked(label)[0])} now gives {_told(fresh)}, and before another answer"
+                return label, Fault("non_deterministic", "decide", message, LIKELY)
         return None
+
+    def differs_anew(self, state: Any, label: Any, first: Outcome) -> Fault | None:
+        """How a turn differs when it is taken from an equal state made anew."""
+        other = self.take(anew(state), label)
+        return None if other == first else _differs(label, first, other)
 
     def compact(self, state: Any) -> Any:
         """The same state, its parts shared with all other states that hold equal ones."""
@@ -231,6 +246,8 @@ def _told(outcome: Outcome) -> str:
             return f"[{', '.join(map(shown, events))}] and {shown(state)}"
         case Refused(reason):
             return f"a refusal ({reason})"
+        case Refusals():
+            return "refusals"
         case Violated(name):
             return f"a violation ({name})"
         case Fault(message=message):

@@ -28,7 +28,14 @@ class Fault:
     likely: str = ""
 
 
-Outcome = Accepted[Any, Any] | Refused | Violated | Fault
+@dataclass(frozen=True)
+class Refusals:
+    """Several steps that were refused, summed up: how often for which reason. It stands beside no label."""
+
+    counts: tuple[tuple[str, int], ...]
+
+
+Outcome = Accepted[Any, Any] | Refused | Violated | Fault | Refusals
 
 
 class Machine(Protocol[S, L]):
@@ -44,7 +51,10 @@ class Machine(Protocol[S, L]):
         ...
 
     def steps(self, state: S, /) -> Iterable[tuple[L, Outcome]]:
-        """What each label leads to from `state`, refusals included; a step that cannot be taken is a Fault."""
+        """What each label leads to from `state`, refusals included; a step that cannot be taken is a Fault.
+
+        Refusals may be summed up in one Refusals, whose label means nothing.
+        """
         ...
 
     def confirm(self, state: S, label: L, found: Accepted[Any, Any]) -> Refused | Violated | Fault | None:
@@ -52,7 +62,7 @@ class Machine(Protocol[S, L]):
         ...
 
     def again(self, state: S, first: Sequence[tuple[L, Outcome]]) -> tuple[L, Fault] | None:
-        """Take all steps from `state` once more and say where they differ from the `first` time."""
+        """Take all steps from `state` afresh, twice, and say where they differ, from each other or from the `first` time."""
         ...
 
     def compact(self, state: S) -> S:

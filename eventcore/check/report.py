@@ -81,7 +81,7 @@ class Report:
         counts = f"{self.distinct:,} states, {self.transitions:,} transitions, depth {self.depth}"
         sampled = sum(leaf.evidence == "sampled" for leaf in self.domains)
         declared = sum(leaf.evidence == "declared" for leaf in self.domains)
-        tried = f"{sampled} fields sampled" if sampled else "every argument tried"
+        tried = f"{sampled} field{'s' * (sampled > 1)} sampled" if sampled else "every argument tried"
         tried += f" ({declared} as declared)" if declared else ""
         cut = ", ".join(CUTS[each] for each in self.cut) or "nothing was cut"
         return f"{counts}; {self.labels:,} commands, {tried}; {cut}"

@@ -8,7 +8,7 @@ from typing import Any
 from eventcore.aggregate import Aggregate
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
-from eventcore.check.machine import Fault, Outcome
+from eventcore.check.machine import Fault, Outcome, Refusals
 from eventcore.check.properties import Step
 from eventcore.turn import Accepted, Refused, Violated
 
@@ -45,8 +45,8 @@ def _taken(machine: AggregateMachine, state: Any, label: Any) -> Accepted[Any, A
     wrong = machine.confirm(state, label, outcome)
     if wrong is not None:
         return _wrong(wrong)
-    difference = machine.again(state, [(label, outcome)])
-    return outcome if difference is None else _wrong(difference[1])
+    difference = machine.differs_anew(state, label, outcome)
+    return outcome if difference is None else _wrong(difference)
 
 
 def _wrong(outcome: Outcome) -> str | None:
@@ -55,7 +55,7 @@ def _wrong(outcome: Outcome) -> str | None:
             return f"{name}: this turn would break the invariant {name}{f': {message}' if message else ''}"
         case Fault(_, name, message, _):
             return f"{name}: {message}"
-        case Accepted() | Refused():
+        case Accepted() | Refused() | Refusals():
             return None
 
 

@@ -15,7 +15,7 @@ from eventcore.check.domain import Leaf
 from eventcore.check.narrow import explosion
 from eventcore.check.report import Finding, Reason, Report, Verdict
 from eventcore.check.scope import Bounds, Scope
-from eventcore.check.search import TWICE_ALL, TWICE_SHARE, Explored, Noticed, Plan, Pulse, search
+from eventcore.check.search import Explored, Noticed, Plan, Pulse, search
 from eventcore.check.source import Source, shown
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.codehash import code_hash
@@ -125,7 +125,7 @@ def _trace(machine: AggregateMachine, found: Explored, number: int) -> Trace:
     for one, other in pairwise(path):
         before, label = found.states[one], found.labels[other]
         command, context = machine.asked(label)
-        outcome = next(outcome for asked, outcome in machine.steps(before) if asked is label)
+        outcome = machine.take(before, label)
         events = outcome.events if isinstance(outcome, Accepted) else []
         shown_context = context if machine.aggregate.takes_context else None
         steps.append(TraceStep(command, shown_context, events, before, found.states[other]))
@@ -204,12 +204,11 @@ def _warnings(machine: AggregateMachine, found: Explored) -> Iterator[str]:
 
 def _doubts(machine: AggregateMachine, found: Explored) -> Iterator[str]:
     """How the answer could be wrong though the search was right."""
-    turns = found.expanded * len(machine.commands)
-    if turns:
+    if found.expanded:
         yield (
-            f"each turn that led to a new state was taken twice, and {found.twice:,} of {turns:,} turns once more on an "
-            f"equal state made anew ({_share(found.expanded, TWICE_ALL, TWICE_SHARE)}); what depends on the clock or on "
-            "chance may show itself elsewhere"
+            "decisions were remembered by the fields of the state that decide read; each turn that led to a new state was "
+            f"taken again in full, and every turn of {found.twice:,} of {found.expanded:,} states twice more, once on an equal state made "
+            "anew; what depends on the clock or on chance may show itself elsewhere"
         )
     if machine.coded:
         yield (

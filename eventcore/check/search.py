@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from eventcore.check.machine import Fault, Machine, Outcome
+from eventcore.check.machine import Fault, Machine, Outcome, Refusals
 from eventcore.check.memory import limit_bytes, used_bytes
 from eventcore.check.properties import Property, Step
 from eventcore.check.scope import Bounds
@@ -73,7 +73,7 @@ class Explored:
     expanded: int = 0
     transitions: int = 0
     refused: int = 0
-    twice: int = 0
+    twice: int = 0  # states whose every step was taken afresh, twice
     turned_away: int = 0
     turned_away_example: Any = None
     fired: dict[type, int] = field(default_factory=dict[type, int])
@@ -207,6 +207,9 @@ class _Search:
                     elif kind is Refused:
                         reason = outcome.reason
                         refusals[reason] = refusals.get(reason, 0) + 1
+                    elif kind is Refusals:
+                        for reason, count in outcome.counts:
+                            refusals[reason] = refusals.get(reason, 0) + count
                     else:
                         self._notice_outcome(number, label, outcome)
                 if hash(state) != before:
@@ -289,7 +292,7 @@ class _Search:
             return None
 
     def _take_twice(self, number: int, state: Any, first: Sequence[tuple[Any, Outcome]]) -> None:
-        self.found.twice += len(first)
+        self.found.twice += 1
         if (difference := self._machine.again(state, first)) is not None:
             label, fault = difference
             self._notice_outcome(number, label, fault)
@@ -303,7 +306,7 @@ class _Search:
                 self._notice(Noticed("invariant", name, said, "", number, label, taken, steps=True))
             case Fault(kind, name, message, likely):
                 self._notice(Noticed(kind, name, message, likely, number, label, taken, steps=True))
-            case Accepted() | Refused():
+            case Accepted() | Refused() | Refusals():
                 raise AssertionError(f"{outcome} is nothing wrong")
 
     def _notice(self, noticed: Noticed) -> None:

@@ -1,0 +1,178 @@
+"""What is remembered is what would be decided anew; what cannot be watched is decided every time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Meta
+
+from eventcore import Aggregate, Context, Refusal, Value, require, take_turn
+from eventcore.check import Scope, check
+from eventcore.check.machine import Refusals
+from eventcore.check.remember import LOOK_EVERY, Remembered
+from eventcore.turn import Accepted
+from examples.models import two_phase
+from tests.unit.examples.plain_search import search
+
+NOW = Context(0, bytes(16))
+Small = Annotated[int, Meta(ge=0, le=5)]
+
+
+class Three(Value):
+    """Three counters."""
+
+    a: Small = 0
+    b: Small = 0
+    c: Small = 0
+
+
+class Set(Value):
+    """Set one of them."""
+
+    which: Annotated[int, Meta(ge=0, le=2)]
+    to: Small
+
+
+class WasSet(Value):
+    """One of them was set."""
+
+    which: int
+    to: Small
+
+
+def evolve(state: Three, event: WasSet) -> Three:
+    return msgspec.structs.replace(state, **{"abc"[event.which]: event.to})
+
+
+def plain(state: Three, command: Set) -> list[WasSet]:
+    require(state.b != command.to, "same")
+    return [] if state.a == 5 else [WasSet(command.which, command.to)]
+
+
+def by_equality(state: Three, command: Set) -> list[WasSet]:
+    require(state != Three(1, 1, 1), "same")
+    return [WasSet(command.which, command.to)]
+
+
+def by_hash(state: Three, command: Set) -> list[WasSet]:
+    require(hash(state) != hash(Three(1, 1, 1)), "same")
+    return [WasSet(command.which, command.to)]
+
+
+def by_copy(state: Three, command: Set) -> list[WasSet]:
+    require(msgspec.structs.replace(state, c=0).b != command.to, "same")
+    return [WasSet(command.which, command.to)]
+
+
+def by_dict(state: Three, command: Set) -> list[WasSet]:
+    require(msgspec.structs.asdict(state)["b"] != command.to, "same")
+    return [WasSet(command.which, command.to)]
+
+
+def by_encoding(state: Three, command: Set) -> list[WasSet]:
+    require(len(repr(state)) % 2 == 0, "same")
+    return [WasSet(command.which, command.to)]
+
+
+def by_pattern(state: Three, command: Set) -> list[WasSet]:
+    match state:
+        case Three(0, 0, _):
+            return [WasSet(command.which, command.to)]
+        case Three(c=4):
+            raise Refusal("four")
+        case _:
+            return []
+
+
+def by_swallowing(state: Three, command: Set) -> list[WasSet]:
+    try:
+        return [WasSet(command.which, state.b)] if state == Three() else []
+    except Exception:  # noqa: BLE001 - what no decide should do
+        return []
+
+
+EVERY = [plain, by_equality, by_hash, by_copy, by_dict, by_encoding, by_pattern, by_swallowing]
+STATES = st.builds(Three, *(st.integers(0, 5) for _ in "abc"))
+COMMANDS = [Set(which, to) for which in range(3) for to in range(6)]
+
+
+@pytest.mark.parametrize("decide", EVERY, ids=lambda each: str(each.__name__))
+@given(st.lists(STATES, min_size=1, max_size=20))
+@settings(max_examples=20)
+def test_remembered_steps_are_those_of_fresh_turns(decide: Any, states: list[Three]) -> None:
+    aggregate = Aggregate("three", Three, decide, evolve)
+    remembered = Remembered(aggregate, COMMANDS, lambda label: (label, NOW))
+    for state in states:
+        steps = remembered.steps(state)
+        found = {label: outcome for label, outcome in steps if isinstance(outcome, Accepted)}
+        fresh = {command: take_turn(aggregate, state, command, NOW) for command in COMMANDS}
+        assert found == {label: outcome for label, outcome in fresh.items() if isinstance(outcome, Accepted)}
+        refused = sum(count for _, each in steps if isinstance(each, Refusals) for _, count in each.counts)
+        plainly = sum(label is not None and not isinstance(each, Accepted) for label, each in steps)
+        assert len(found) + refused + plainly == len(COMMANDS)
+
+
+def test_decisions_are_asked_once_for_the_fields_that_they_read() -> None:
+    asked = 0
+
+    def decide(state: two_phase.TwoPhase, command: two_phase.Command) -> list[two_phase.Event]:
+        nonlocal asked
+        asked += 1
+        return two_phase.decide(state, command)
+
+    aggregate = two_phase.two_phase_of(5)
+    labels: list[Any] = list(check_labels(5))
+    remembered = Remembered(
+        Aggregate("two_phase", aggregate.initial, decide, two_phase.evolve), labels, lambda label: (label, NOW)
+    )
+    states = {aggregate.initial(): None}
+    for state in list_that_grows(states, remembered):
+        assert state in states
+    assert len(states) == 8_832
+    assert asked < 8_832 * len(labels) / 4
+
+
+def check_labels(managers: int) -> list[two_phase.Command]:
+    each = range(managers)
+    told: list[two_phase.Command] = [two_phase.DecideToCommit(), two_phase.DecideToAbort()]
+    for kind in (two_phase.Hear, two_phase.Prepare, two_phase.Abandon, two_phase.Commit, two_phase.Abort):
+        told += [kind(manager) for manager in each]
+    return told
+
+
+def list_that_grows(states: dict[Any, None], remembered: Remembered) -> Any:
+    queue = list(states)
+    for state in queue:
+        for _, outcome in remembered.steps(state):
+            if isinstance(outcome, Accepted) and outcome.state not in states:
+                states[outcome.state] = None
+                queue.append(outcome.state)
+        yield state
+
+
+def test_what_reads_ever_other_values_is_given_up_and_decided_every_time() -> None:
+    asked = 0
+
+    def decide(state: Three, command: Set) -> list[WasSet]:
+        nonlocal asked
+        asked += 1
+        return plain(state, command)
+
+    remembered = Remembered(Aggregate("three", Three, decide, evolve), COMMANDS[:2], lambda label: (label, NOW))
+    for number in range(LOOK_EVERY):
+        remembered.steps(Three(number, number, 0))  # beyond its bounds, which nothing here looks at
+    before = asked
+    for _ in range(10):
+        remembered.steps(Three(1, 1, 0))
+    assert asked == before + 10 * 2
+
+
+@pytest.mark.parametrize("decide", EVERY, ids=lambda each: str(each.__name__))
+def test_a_search_has_the_same_size_whether_decisions_can_be_watched_or_not(decide: Any) -> None:
+    aggregate = Aggregate("three", Three, decide, evolve)
+    report = check(aggregate, scope=Scope(domains={"which": range(3)}))
+    assert (report.distinct, report.transitions, report.depth) == search(aggregate, COMMANDS).counts
