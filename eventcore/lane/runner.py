@@ -40,6 +40,7 @@ from eventcore.log.port import LocalWriter, Log, MendingWriter, Record, Recorded
 from eventcore.topics import Topics
 
 BATCH_AGE_S = 0.05  # how long a batch takes in more while the one before it is committed
+IDLE_SNAPSHOTS = 500  # in one transaction while no command is at hand: one that comes waits for no more than that
 MORE_S = 0.001  # how long it waits for more each time, before it looks whether that commit is decided
 
 
@@ -115,6 +116,11 @@ class LaneRunner:
         """The lane's term: one more than any that its log has seen."""
         return self._started()[0].term
 
+    @property
+    def checkpoint_under_way(self) -> bool:
+        """Whether there are snapshots still to be written, which is done while no command is at hand."""
+        return self._started()[0].checkpoints.under_way
+
     def start(self, progress: Progress = no_progress) -> None:
         """Own the partition, restore, and stand ready at the next command.
 
@@ -165,7 +171,8 @@ class LaneRunner:
     def step(self, timeout_s: float) -> int:
         """Decide and commit one batch of what stands in the commands topic; return how many commands it had.
 
-        Waits up to `timeout_s` for the first.
+        Waits up to `timeout_s` for the first, but not while a checkpoint is under way: then, if there is none at hand,
+        some of its snapshots are written.
         """
         try:
             count = self._flow(timeout_s)
@@ -253,10 +260,13 @@ class LaneRunner:
     def _flow(self, timeout_s: float) -> int:
         lane, intake = self._started()
         most = self._pace.most
-        records, size = intake.take(most, BATCH_BYTES_MAX, 0.0 if self._under_way else timeout_s)
+        busy = bool(self._under_way) or lane.checkpoints.under_way
+        records, size = intake.take(most, BATCH_BYTES_MAX, 0.0 if busy else timeout_s)
         self._position = intake.position
         if not records:
             self._settle()
+            if lane.checkpoints.under_way:
+                self._write_on(lane)
             return 0
         standing = intake.standing
         since_ns = time.time_ns()
@@ -290,6 +300,15 @@ class LaneRunner:
         if batch.snapshots:
             writer.append(self.topics.snapshots, batch.snapshots)
         return batch
+
+    def _write_on(self, lane: Lane) -> None:
+        """Write more of the checkpoint under way while no command is at hand, in a transaction of its own."""
+        batch = Batch(self._position)
+        lane.checkpoints.write(batch, IDLE_SNAPSHOTS)
+        if batch.snapshots:
+            writer = self._owned()
+            writer.append(self.topics.snapshots, batch.snapshots)
+            writer.commit(None)
 
     def _begin_commit(self, batches: list[Batch], standing: Standing | None, since_ns: int) -> None:
         self._since_ns = since_ns

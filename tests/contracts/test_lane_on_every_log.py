@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from eventcore.avro.envelope import read_envelope, write_envelope
 from eventcore.errors import BrokenLog, Fenced, OwnedElsewhere, WrongUse
 from eventcore.lane.checkpoint import Checkpointing
+from eventcore.lane.facts import LANE
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.restore import restore
 from eventcore.lane.runner import LaneRunner
@@ -183,6 +184,25 @@ def test_a_lane_restores_from_its_checkpoint_as_from_the_whole_log(log: Log) -> 
         whole.event_sequence,
         whole.outcome_sequence,
     )
+
+
+def test_a_lane_without_commands_completes_its_checkpoint(log: Log) -> None:
+    rare = Checkpointing(window=100, outcomes=20, at_once=4)
+    lane = LaneRunner(log, accounts, TOPICS, 0, commands=COMMANDS, events=EVENTS, checkpoints=rare)
+    lane.start()
+    names = [f"account {n}" for n in range(30)]
+    lane.decide([command(name, Deposit(2), name) for name in names])
+    assert lane.memory.marked == 0
+    while lane.checkpoint_under_way:
+        assert lane.step(WAIT_S) == 0
+    lane.decide([command("one more", Deposit(2), "one more")])
+    knew = lane.memory
+    lane.close()
+    assert knew.marked == 30
+    seen = {f"{TOPICS.events}[0]": 0}
+    again = restore(log, accounts, TOPICS, 0, EVENTS, lambda what, done, _: seen.update({what: done}), rare)
+    assert (again.instances, again.decided, seen[f"{TOPICS.events}[0]"]) == (knew.instances, knew.decided, 1)
+    assert {record.key for record in everything(log, TOPICS.snapshots)} == {*(n.encode() for n in names), LANE}
 
 
 def test_what_a_lane_left_open_is_gone_when_it_is_owned_again(log: Log) -> None:

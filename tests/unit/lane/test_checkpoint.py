@@ -89,6 +89,24 @@ def test_states_of_another_evolve_are_not_trusted_and_never_again() -> None:
     assert (events, memory.instances[b"alice"]) == (101, (Account(102), 51))
 
 
+def test_a_lane_without_commands_completes_its_checkpoint() -> None:
+    log = memory_log()
+    lane = lane_with(log)
+    for n in range(40):
+        send(log, command(f"account {n}", Deposit(2), n))
+        while lane.step(0.0):
+            pass
+    while lane.step(0.0) or lane.checkpoint_under_way:
+        pass
+    assert lane.memory.marked >= 10
+    written = {record.key for record in everything(log, TOPICS.snapshots)}
+    assert written >= {f"account {n}".encode() for n in range(lane.memory.marked)}
+    ended = log.end(TOPICS.snapshots, 0)
+    assert not lane.step(0.0)
+    assert log.end(TOPICS.snapshots, 0) == ended
+    assert log.saved(TOPICS.commands.removesuffix(".commands"), TOPICS.commands, 0) == 40
+
+
 def test_without_snapshots_everything_is_read() -> None:
     log = long_log()
     whole, _ = read_from(log)
