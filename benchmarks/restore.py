@@ -1,12 +1,17 @@
-"""How long lanes take to know what their predecessors knew: many instances over 16 partitions, with 1 and 100 events each.
+"""How long lanes take to know what their predecessors knew: many instances over 16 partitions, with few and many events each.
 
-Lanes write the log as they do at work. Then every partition is owned and restored, a thread each, in one process. The
-snapshots topic is compacted by the broker when it likes: what its cleaner has not looked at yet is read over. So the same
-restore is timed once more when the cleaner was made to hurry, with the settings that the table names.
+Lanes write the log as they do at work, and complete their checkpoints as idle lanes do. Then every partition is owned and
+restored, a thread each, in one process. The snapshots topic is compacted by the broker when it likes: what its cleaner has
+not looked at yet is read over. So the same restore is timed once more when the cleaner was made to hurry, with the settings
+that the table names.
+
+With `--full` there are 1,000,000 instances with 1 and with 10 events each. 100 events each would be 100,000,000 turns, most
+of an hour: that number of events is shown on 100,000 instances. `EVENTCORE_BENCH_CASES=50000x1,50000x4` takes others.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,25 +30,29 @@ from tests.servers import kafka
 
 PARTITIONS = 16
 SCALED, FULL = 10_000, 1_000_000
-EVENTS = (1, 100)
+CASES = ((SCALED, 1), (SCALED, 100))
+FULL_CASES = ((FULL, 1), (FULL, 10), (100_000, 100))
 PIECE = 50_000  # commands that are made and appended at a time
 HURRY = {"segment.ms": "1000", "min.cleanable.dirty.ratio": "0.001", "max.compaction.lag.ms": "1000"}
 CLEANED_S = 60.0  # how long the cleaner is waited for; it looks every 15 s
 
 
 class Restored(NamedTuple):
-    """Seconds until all lanes stand ready, those of the slowest in fencing, and the instances that they know."""
+    """Seconds until all lanes stand ready, those of the slowest in fencing, the instances that they know, what was read."""
 
     seconds: float
     fencing: float
     instances: int
+    snapshots: int
+    events: int
+    outcomes: int
 
 
 def rows(*, full: bool = False) -> list[Row]:
     """A line a number of events, each before and after the broker's cleaner was at work."""
     lines: list[Row] = []
     with kafka() as server:
-        for instances, events in [*((SCALED, events) for events in EVENTS), *([(FULL, 1)] if full else [])]:
+        for instances, events in _cases(full=full):
             prefix = new_prefix()
             log = open_kafka(server.bootstrap, prefix)
             try:
@@ -53,8 +62,25 @@ def rows(*, full: bool = False) -> list[Row]:
                     settings = ", ".join(f"{name}={value}" for name, value in HURRY.items())
                     lines.append(_row(log, instances, events, f"cleaned, {settings}"))
             finally:
+                _delete(server.bootstrap, prefix)
                 log.close()
     return lines
+
+
+def _cases(*, full: bool) -> tuple[tuple[int, int], ...]:
+    """Numbers of instances, and of events of each."""
+    if given := os.environ.get("EVENTCORE_BENCH_CASES"):
+        pairs = (case.partition("x") for case in given.split(","))
+        return tuple((int(instances), int(events)) for instances, _, events in pairs)
+    return FULL_CASES if full else CASES
+
+
+def _delete(bootstrap: str, prefix: str) -> None:
+    """Give the disk back: ten million turns are gigabytes."""
+    admin: Any = AdminClient({"bootstrap.servers": bootstrap})
+    names = [prefix + topic for topic in TOPICS]
+    for future in admin.delete_topics(names).values():
+        future.result(30)
 
 
 def fill(log: Log, instances: int, events: int) -> None:
@@ -79,6 +105,8 @@ def fill(log: Log, instances: int, events: int) -> None:
             ]
             log.append(TOPICS.commands, partition, records)
             drain(lane, len(piece), 1.0)
+        while lane.checkpoint_under_way:
+            lane.step(0.0)
         lane.close()
 
 
@@ -86,14 +114,18 @@ def restored(log: Log) -> Restored:
     """Own and restore every partition, a thread each."""
     lanes = [SMALL.lane(log, partition) for partition in range(PARTITIONS)]
     fencing: list[float] = []
+    read: dict[str, int] = {}
     lock = threading.Lock()
+
+    def note(what: str, done: int, _end: int) -> None:
+        read[what] = done
 
     def start(partition: int) -> None:
         began = time.perf_counter()
         lanes[partition].own()
         with lock:
             fencing.append(time.perf_counter() - began)
-        lanes[partition].restore()
+        lanes[partition].restore(note)
 
     began = time.perf_counter()
     with ThreadPoolExecutor(PARTITIONS) as threads:
@@ -102,15 +134,18 @@ def restored(log: Log) -> Restored:
     known = sum(len(lane.memory.instances) for lane in lanes)
     for lane in lanes:
         lane.close()
-    return Restored(seconds, max(fencing), known)
+    of = [sum(n for what, n in read.items() if what.startswith(f"{t}[")) for t in TOPICS]
+    return Restored(seconds, max(fencing), known, of[3], of[1], of[2])
 
 
 def _row(log: Log, instances: int, events: int, when: str) -> Row:
     taken = sorted(restored(log) for _ in range(3))[1]
     assert taken.instances == instances, f"{taken.instances} instances are known, {instances} were made"
     what = f"restore of {instances:,} instances, {events} events each, {PARTITIONS} partitions"
-    note = f"fencing {taken.fencing:.2f} s; {snapshot_records(log):,} records in the snapshots topic, {when}"
-    return Row(what, f"{taken.seconds:.2f} s", "-", f"{instances / taken.seconds:,.0f} /s", "flat", note)
+    read = f"read {taken.snapshots:,} snapshots, {taken.events:,} events, {taken.outcomes:,} outcomes"
+    note = f"fencing {taken.fencing:.2f} s; {read}; {when}"
+    records = taken.snapshots + taken.events + taken.outcomes
+    return Row(what, f"{taken.seconds:.2f} s", "-", f"{records / taken.seconds:,.0f} records/s", "flat", note)
 
 
 def snapshot_records(log: Log) -> int:
