@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from eventcore.check.aggregate import AggregateMachine
-from eventcore.check.machine import Fault, Machine, Outcome
+from eventcore.check.machine import Fault, Machine, Outcome, Refusals
 from eventcore.check.source import shown
 from eventcore.errors import NotSupported
 from eventcore.turn import Accepted, Refused, Violated
@@ -76,8 +76,8 @@ def walk(machine: Machine[Any, Any], view: View, *, states: int = STATES) -> Wal
                     found.refusals.setdefault(asked, set()).add(f"{name} (invariant)")
                 case Fault(kind):
                     found.refusals.setdefault(asked, set()).add(f"{kind} (fault)")
-                case _:  # refusals that are summed up, and stand beside no label
-                    continue
+                case Refusals():
+                    continue  # summed up, they stand beside no label
     found.states = len(seen)
     return found
 
