@@ -94,14 +94,18 @@ class Abstraction:
         """Whether a row is one of the conceivable ones: false of a state that its own type or declaration excludes."""
         return all(each.open or label in each.labels for each, label in zip(self.parts, row, strict=True))
 
-    def conceivable(self, met: Iterable[Row]) -> int:
-        """How many rows there are; `met` are rows that exist, from which the labels of open facets are taken."""
+    def conceivable(self, met: Iterable[Row], *, anything_else: bool = True) -> int:
+        """How many rows there are; `met` are rows that exist, from which the labels of open facets are taken.
+
+        Without `anything_else`, an open facet has no label beyond those.
+        """
         seen: list[set[str]] = [set() for _ in self.parts]
         for row in met:
             for labels, label in zip(seen, row, strict=True):
                 labels.add(label)
         return prod(
-            len(labels) + 1 if each.open else len(each.labels) for each, labels in zip(self.parts, seen, strict=True)
+            len(labels) + anything_else if each.open else len(each.labels)
+            for each, labels in zip(self.parts, seen, strict=True)
         )
 
 
@@ -155,9 +159,26 @@ def untold(cls: type[Value], abstraction: Abstraction) -> list[str]:
     return [each.name for each in shape_of(cls) if each.name not in named]
 
 
-def abstraction_of(cls: type[Value]) -> Abstraction:
-    """The abstraction that is used where none is declared: every facet that the types suggest."""
-    return Abstraction(derived(cls))
+def abstraction_of(cls: type[Value], unread: Sequence[str] = ()) -> Abstraction:
+    """The abstraction that is used where none is declared: every facet that the types of fields that are read suggest."""
+    names = [each.name for each in shape_of(cls) if each.name not in unread]
+    return Abstraction(derived(cls, *names) if names else ())
+
+
+def settled_for(cls: type[Value], declared: Abstraction | None, unread: Sequence[str]) -> Abstraction:
+    """The declared abstraction, or the derived one.
+
+    Raises NotSupported where it tells apart by a field that the scope calls unread: a search does not know its values.
+    """
+    if declared is None:
+        return abstraction_of(cls, unread)
+    for each in declared.parts:
+        if each.name.partition(".")[0] in unread:
+            raise NotSupported(
+                f"the facet {each.name} looks at a field that the scope calls unread, whose values no search knows. "
+                "Take it out of the abstraction, or out of Scope(unread=...)."
+            )
+    return declared
 
 
 def _facets(path: str, shape: Shape) -> list[Facet]:

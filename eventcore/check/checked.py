@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from eventcore.aggregate import Aggregate, Command, Event, State
+from eventcore.check.abstraction import Abstraction
 from eventcore.check.properties import Property
 from eventcore.check.scope import Scope
 from eventcore.errors import NotSupported, UnknownName
@@ -19,7 +20,8 @@ class Checked(Generic[State, Command, Event]):
     `initial` gives the states to begin in, where there are others than the aggregate's own. `finished` says in which
     states an instance may rest for ever: then any other state that no command leaves is a finding. `enforced` names
     invariants that `decide` leaves to the turn on purpose: a turn that would break one counts as refused; without it,
-    it is a finding, since somebody forgot to ask. Raises NotSupported and UnknownName where it contradicts itself.
+    it is a finding, since somebody forgot to ask. `abstraction` says how states are told apart in the matrix, where the
+    types do not say it well. Raises NotSupported and UnknownName where it contradicts itself.
     """
 
     aggregate: Aggregate[State, Command, Event]
@@ -28,6 +30,7 @@ class Checked(Generic[State, Command, Event]):
     initial: Callable[[], Iterable[State]] | None = None
     finished: Callable[[State], bool] | None = None
     enforced: Sequence[str] = ()
+    abstraction: Abstraction | None = None
 
     def __post_init__(self) -> None:
         guards = [guard.name for guard in self.aggregate.guards]
