@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from eventcore.aggregate import Aggregate
-from eventcore.check.abstraction import Abstraction, abstraction_of
+from eventcore.check.abstraction import Abstraction, settled_for
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
 from eventcore.check.domain import Domains, Leaf
@@ -128,7 +128,7 @@ def induction(
     where the scope or the abstraction does not fit.
     """
     checked = what if isinstance(what, Checked) else Checked(what)
-    cells = abstraction or abstraction_of(checked.aggregate.state_type)
+    cells = settled_for(checked.aggregate.state_type, abstraction or checked.abstraction, checked.scope.unread)
     machine = AggregateMachine(checked)
     typed = typed_states(checked, cells)
     found = search(machine, Plan(within=checked.scope.within, bounds=bounds, keep_going=True), silent)

@@ -7,9 +7,9 @@ from typing import Any
 
 from eventcore.check.abstraction import Abstraction, Row
 from eventcore.check.aggregate import AggregateMachine
-from eventcore.check.machine import Outcome
+from eventcore.check.machine import Fault, Outcome
 from eventcore.check.matrix_cells import Judged
-from eventcore.turn import Accepted, Violated
+from eventcore.turn import Accepted, Refused, Violated
 
 
 class Judge:
@@ -23,7 +23,8 @@ class Judge:
 
     def steps(self, state: Any, cells: Abstraction | None = None) -> list[Judged]:
         """Each label, the name of its command, what comes of it, and the row that it leads to."""
-        return [self._judged(state, label, outcome, cells) for label, outcome in self._machine.steps(state)]
+        take = self._machine.take  # not `steps`, which may sum refusals up
+        return [self._judged(state, label, take(state, label), cells) for label in self._machine.commands]
 
     def holds(self, state: Any) -> bool:
         """Whether a state satisfies the invariants, and every property that is claimed of all states."""
@@ -32,6 +33,7 @@ class Judge:
 
     def _judged(self, state: Any, label: Any, outcome: Outcome, cells: Abstraction | None) -> Judged:
         column = type(self._machine.asked(label)[0]).__name__
+        assert isinstance(outcome, Accepted | Refused | Violated | Fault), "one label is refused once, not in sum"
         if not isinstance(outcome, Accepted):
             return label, column, outcome, None
         following = outcome.state

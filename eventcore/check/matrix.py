@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventcore.aggregate import Aggregate
-from eventcore.check.abstraction import Abstraction, Row, abstraction_of, untold
+from eventcore.check.abstraction import Abstraction, Row, settled_for, untold
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
 from eventcore.check.induction import Typed, sweep, typed_states
@@ -63,7 +63,11 @@ class Escape:
 
 @dataclass(frozen=True)
 class Matrix:
-    """What is known of a machine. `rows` hold those that were met, nearest first; of the others there are only numbers."""
+    """What is known of a machine. `rows` hold those that were met, nearest first; of the others there are only numbers.
+
+    `conceivable` counts all rows, `closed` those without a value of which only an open field's type knows. `gaps` say why
+    what was reached may not be everything.
+    """
 
     name: str
     facets: Sequence[str]
@@ -72,6 +76,7 @@ class Matrix:
     rows: Mapping[Row, Mapping[str, Cell]]
     depths: Mapping[Row, int]
     conceivable: int
+    closed: int
     exhausted: bool
     gaps: Sequence[str]
     findings: Sequence[str]
@@ -94,13 +99,14 @@ class Matrix:
     def count(self, verdict: str) -> int:
         """How many cells have a verdict, those of rows that were never met included."""
         met = sum(cell.verdict == verdict for _, _, cell in self.cells())
-        rest = self.size - len(self.rows) * len(self.columns)
-        return met + rest if verdict == self.elsewhere else met
+        return met + self._elsewhere.get(verdict, 0)
 
     @property
-    def elsewhere(self) -> str:
-        """The verdict of the rows that were never met."""
-        return "unreachable" if self.exhausted and not self.open else "unknown"
+    def _elsewhere(self) -> Mapping[str, int]:
+        """The verdicts of rows that were never met: of a value that only an open field allows, nothing is known."""
+        rest = (self.conceivable - len(self.rows)) * len(self.columns)
+        beyond = (self.conceivable - self.closed) * len(self.columns)
+        return {"unreachable": rest - beyond, "unknown": beyond} if self.exhausted else {"unknown": rest}
 
     @property
     def open(self) -> bool:
@@ -110,9 +116,7 @@ class Matrix:
     @property
     def unknown(self) -> int:
         """How many cells nothing is proved of."""
-        known = sum(cell.known for _, _, cell in self.cells())
-        rest = self.size - len(self.rows) * len(self.columns)
-        return self.size - known - (rest if self.elsewhere == "unreachable" else 0)
+        return sum(not cell.known for _, _, cell in self.cells()) + self._elsewhere["unknown"]
 
     @property
     def unknown_share(self) -> float:
@@ -141,7 +145,7 @@ def matrix_of(
     Raises CallerError where the scope or the abstraction does not fit the aggregate.
     """
     checked = what if isinstance(what, Checked) else Checked(what)
-    cells = abstraction or abstraction_of(checked.aggregate.state_type)
+    cells = settled_for(checked.aggregate.state_type, abstraction or checked.abstraction, checked.scope.unread)
     machine = AggregateMachine(checked)
     plan = Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going=True)
     found = search(machine, plan, progress)
@@ -166,6 +170,7 @@ def matrix_of(
         rows=rows,
         depths=depths,
         conceivable=cells.conceivable(rows),
+        closed=cells.conceivable(rows, anything_else=False),
         exhausted=not gaps,
         gaps=gaps,
         findings=[f"{each.name}: {each.message}" for each in found.noticed],
@@ -225,6 +230,9 @@ def _swept(machine: AggregateMachine, typed: Typed, cells: Abstraction) -> Talli
     if typed.complete:
         for number, (state, steps) in enumerate(sweep(machine, typed, cells)):
             tallies.add(cells.row(state), number, steps)
+    for row in tallies.rows.values():
+        for tally in row.values():
+            tally.example = None  # its number is none of the search's
     return tallies
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from eventcore.check.abstraction import Row
-from eventcore.check.machine import Fault, Outcome
+from eventcore.check.machine import Fault
 from eventcore.turn import Accepted, Refused, Violated
 
 CellVerdict = Literal["accepts", "refuses", "mixed", "violates", "raises", "unreachable", "unknown"]
@@ -54,7 +54,8 @@ class Tally:
         return "accepts" if self.accepting == self.states else "mixed"
 
 
-Judged = tuple[Any, str, Outcome, Row | None]  # a label, the name of its command, what came of it, the row it leads to
+Taken = Accepted[Any, Any] | Refused | Violated | Fault
+Judged = tuple[Any, str, Taken, Row | None]  # a label, the name of its command, what came of it, the row it leads to
 
 
 class Tallies:

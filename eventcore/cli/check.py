@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.status import Status
 
 from eventcore.aggregate import Aggregate
-from eventcore.check import Bounds, Checked, Report, check
-from eventcore.check.render_json import data_of
+from eventcore.check import Bounds, Checked, check
 from eventcore.check.render_pytest import pytest_of
-from eventcore.check.render_text import text_of
 from eventcore.check.search import Pulse
 from eventcore.cli.call import Call, call_of
 from eventcore.cli.faults import SYSTEM, report
+from eventcore.cli.known import FORMATS, Wanted, tell
 from eventcore.cli.load import import_named
 from eventcore.errors import EventcoreError, InvalidValue, NotSupported, UnknownName
 
@@ -44,16 +43,38 @@ def check_(
     pytest: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is found as tests, which fail until it is mended.")
     ] = None,
+    matrix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT", help="Show what is known of each kind of state and command: " + ", ".join(FORMATS)
+        ),
+    ] = None,
+    inductive: Annotated[
+        bool, typer.Option("--inductive", help="Take a turn from every typed state that satisfies the invariants.")
+    ] = False,
+    ratchet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Fail where less is known than FILE says; else write FILE.")
+    ] = None,
+    grade: Annotated[
+        bool, typer.Option("--grade", help="Change the code in small ways, and say what no claim notices.")
+    ] = False,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Lay the log's turns over the matrix, and name those outside the model.")
+    ] = False,
 ) -> int:
     """Search every state that an aggregate can reach in its scope, and judge its invariants and properties.
 
     An aggregate of the app is searched as a Checked in the module of its functions says, where there is one, and
     otherwise in the scope of its types. Ctrl-C ends the search with a report of what was found so far.
 
+    The matrix, the ratchet and the overlay speak of rows of states: of what the types tell apart, or what the Checked's
+    abstraction declares. `--overlay` reads the events of the app's aggregate of the same name.
+
     Ends with 0 for pass, 1 for fail, 2 for inconclusive (something was cut or sampled), 3 where it could not run.
     """
     call = call_of(context)
     try:
+        wanted = Wanted(matrix, inductive, ratchet, grade, overlay)
         found = _resolved(call, target)
         bounds = Bounds(states, None if memory is None else _bytes(memory))
         with _watched(call) as progress:
@@ -61,15 +82,10 @@ def check_(
         if pytest is not None and answer.findings:
             pytest.write_text(pytest_of(answer, _place(found, target)), encoding="utf-8")
             call.output.note(f"written: {pytest}")
+        return tell(call, found, answer, wanted, bounds)
     except EventcoreError as error:
         report(error, as_json=call.output.json, debug=call.debug)
         return COULD_NOT_RUN
-    return _told(call, answer)
-
-
-def _told(call: Call, answer: Report) -> int:
-    call.output.document({**data_of(answer), "exit_code": answer.exit_code}, [text_of(answer)])
-    return answer.exit_code
 
 
 def _resolved(call: Call, target: str) -> Target:
