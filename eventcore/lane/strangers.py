@@ -6,8 +6,8 @@ the lane's own, that record is found again and says where the lane stood.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
+from collections.abc import Collection, Mapping
+from typing import Literal, NamedTuple
 
 from eventcore.avro.envelope import Envelope, read_envelope
 from eventcore.avro.outcome import OutcomeRecord, read_outcome
@@ -20,6 +20,13 @@ from eventcore.log.port import Log, Recorded
 Kind = Literal["events", "outcomes"]
 
 
+class _Gap(NamedTuple):
+    """A record that seems to follow others that are missing, and where it is."""
+
+    at: Position
+    placed: Envelope | OutcomeRecord
+
+
 class Strangers:
     """Passes over what no lane wrote in one topic of events or of outcomes. Belongs to one thread; `stand` first."""
 
@@ -28,6 +35,7 @@ class Strangers:
         self._topic = topic
         self._kind = kind
         self._last: dict[int, Placed | None] = {}  # None: the log has forgotten it, so the next record is believed
+        self._gaps: dict[int, _Gap] = {}  # the last record since then that seems to leave others out
 
     def stand(self, positions: Mapping[int, int]) -> None:
         """Go on at these positions, each right behind a record of the lane's own; where it is not, all before is read.
@@ -35,6 +43,7 @@ class Strangers:
         Raises LogUnavailable, TimedOut.
         """
         beginnings = {p: self._log.beginning(self._topic, p) for p in positions}
+        self._gaps = {}
         self._last = {p: BEFORE_ALL if beginning == 0 else None for p, beginning in beginnings.items()}
         behind = {p: at - 1 for p, at in positions.items() if at > beginnings[p]}
         for partition, record in self._at(behind).items():
@@ -68,26 +77,28 @@ class Strangers:
     def without(self, partition: int, records: Collection[Recorded]) -> list[Recorded]:
         """The lane's own among the records that follow. Raises BrokenLog where some of them are missing.
 
-        What leaves out a sequence that follows it is no lane's.
+        A record that seems to follow others which are missing may be a stranger's: it is passed over until the next tells.
+        One that follows it shows that it was the lane's; one that follows the last before it, that nothing is missing.
         """
-        last, own = self._last[partition], list[Recorded]()
-        found = [(record, placed) for record in records if (placed := self._read(record)) is not None]
-        for number, (record, placed) in enumerate(found):
+        last, gap, own = self._last[partition], self._gaps.get(partition), list[Recorded]()
+        for record in records:
+            if (placed := self._read(record)) is None:
+                continue
             standing = "own" if last is None else self._standing(placed, last)
-            if last is not None and standing == "gap":
-                if not self._goes_on([later for _, later in found[number + 1 :]], last):
-                    where = str(Position(self._topic, partition, record.offset))
-                    missing = f"sequence {placed.sequence} follows {last.sequence}"
-                    raise BrokenLog(where, f"{missing}: {self._kind} are missing between them")
-            elif standing == "own":
+            if standing == "own":
                 own.append(record)
-                last = placed
+                last, gap = placed, None
+            elif last is not None and standing == "gap":
+                if gap is not None and self._standing(placed, gap.placed) == "own":
+                    missing = f"sequence {gap.placed.sequence} follows {last.sequence}"
+                    raise BrokenLog(str(gap.at), f"{missing}: {self._kind} are missing between them")
+                gap = _Gap(Position(self._topic, partition, record.offset), placed)
         self._last[partition] = last
+        if gap is None:
+            self._gaps.pop(partition, None)
+        else:
+            self._gaps[partition] = gap
         return own
-
-    def _goes_on(self, later: Sequence[Envelope | OutcomeRecord], last: Placed) -> bool:
-        """Whether what seems to be left out after `last` follows."""
-        return any(self._standing(placed, last) == "own" for placed in later)
 
     def _read(self, record: Recorded) -> Envelope | OutcomeRecord | None:
         try:

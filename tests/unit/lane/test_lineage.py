@@ -95,14 +95,18 @@ def test_where_the_position_is_not_behind_an_own_record_all_before_it_is_read() 
     assert [record.offset for record in strangers.without(0, everything(log, TOPIC)[2:])] == [3]
 
 
-def test_a_missing_record_stops_who_reads_on_unless_it_follows() -> None:
+def test_what_seems_to_leave_records_out_is_passed_over_until_the_next_tells_whose_it_is() -> None:
+    first, second, third, fourth = (
+        Envelope(bytes(16), n, 0, 1, 1, n, FIRST_STAMP + n, n, NOTHING) for n in range(1, 5)
+    )
     log = MemoryLog()
     log.provision([TopicPlan(TOPIC, 1)])
-    third = Envelope(bytes(16), 3, 0, 1, 1, 3, FIRST_STAMP + 3, 3, NOTHING)
-    first = replace(third, version=1, sequence=1, stamp=FIRST_STAMP + 1, cause=1)
-    log.append(TOPIC, 0, [Record(b"a", b"", write_envelope(each)) for each in (third, first)])
+    log.append(TOPIC, 0, [Record(b"a", b"", write_envelope(each)) for each in (third, first, third, second, fourth)])
+    records = everything(log, TOPIC)
     strangers = Strangers(log, TOPIC, "events")
     strangers.stand({0: 0})
-    assert [record.offset for record in strangers.without(0, everything(log, TOPIC))] == [1]
-    with pytest.raises(BrokenLog, match="sequence 3 follows 1: events are missing"):
-        strangers.without(0, everything(log, TOPIC)[:1])
+    assert [[r.offset for r in strangers.without(0, [record])] for record in records[:4]] == [[], [1], [], [3]]
+    strangers.stand({0: 2})
+    assert strangers.without(0, [records[2]]) == []
+    with pytest.raises(BrokenLog, match=r"@2: sequence 3 follows 1: events are missing"):
+        strangers.without(0, [records[4]])
