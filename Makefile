@@ -2,6 +2,8 @@
 # `make test` needs Python 3.11 or newer, and for Kafka Java and Maven, or addresses of servers (CONTRIBUTING.md).
 
 PYTHON ?= python3
+# That `make test` runs in; each starts servers of its own. Most tests wait for servers, so two fit on two cores.
+PROCESSES ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -13,7 +15,7 @@ help:
 	@echo "make ledger     a real bank ledger, replayed and verified [LOG=kafka://...] [VIEWS=postgresql://...]"
 	@echo "make servers    start Kafka and Postgres and print their addresses, until Ctrl-C"
 	@echo "make servers-three  the same, with three brokers: replication 3, two in sync"
-	@echo "make test       check, then every test, Kafka and Postgres included"
+	@echo "make test       check, then every test, Kafka and Postgres included [PROCESSES=1]"
 	@echo "make test-fast  the tests that need no server and build nothing"
 	@echo "make check      lint, format, types (mypy, pyright), import contracts"
 	@echo "make format     format the sources and mend what ruff can mend"
@@ -46,7 +48,7 @@ servers-three: $(READY)
 
 test: check
 	$(BIN)/python -m tests.servers --prepare
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile
 
 test-fast: $(READY)
 	$(BIN)/pytest -m 'not server and not slow'

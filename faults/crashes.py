@@ -38,7 +38,7 @@ def stalls(scene: Scene) -> None:
 
 def rebalances(scene: Scene) -> None:
     """Workers join and leave without a pause."""
-    for _ in range(scene.times(20, 2)):
+    for _ in range(scene.times(20, 1)):
         with scene.fault():
             joined = scene.workers.start()
             scene.pause(0.5, 2.5)

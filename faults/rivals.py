@@ -18,7 +18,7 @@ PAUSE_S = 0.2  # before he does: the lane of the worker must come to something i
 def rivals(scene: Scene) -> None:
     """A rival owns a partition that a worker has, decides its commands, and takes it back for a while when he is fenced."""
     machine = app.wiring.machine_of(accounts)
-    for _ in range(scene.times(12, 2)):
+    for _ in range(scene.times(12, 1)):
         partition = scene.random.randrange(PARTITIONS)
         rival = lane_of(machine, scene.log, partition)
         pause = threading.Event()

@@ -9,6 +9,7 @@ import itertools
 import signal
 import uuid
 from collections.abc import Generator
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -44,6 +45,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[USED] = {}
     # A shell starts what it puts into the background with this signal ignored, and that is inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that started this one, where the run has several, which servers were used here."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["servers"] = session.config.stash[USED]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Note the servers of a process of this run that has ended: each process has its own."""
+    used = node.config.stash[USED]
+    for name, server in getattr(node, "workeroutput", {}).get("servers", {}).items():
+        used[name] = f"{used[name]}, {server}" if name in used else server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

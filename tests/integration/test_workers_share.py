@@ -49,6 +49,11 @@ class Work(NamedTuple):
         """What it has logged."""
         return self.errors.read_text()
 
+    def says(self, words: str) -> None:
+        """Wait until it has logged these words; where it has ended instead, what it logged tells why."""
+        wait_until(lambda: words in self.said() or self.popen.poll() is not None, f"{words!r} from a worker")
+        assert words in self.said(), f"it ended with {self.popen.poll()}: {self.said()}"
+
     def tell(self, number: int) -> None:
         """Send it a signal."""
         self.popen.send_signal(number)
@@ -91,11 +96,11 @@ def bank(request: pytest.FixtureRequest, kafka: str, kafka_prefix: str, tmp_path
     with closing(KafkaLog(kafka, kafka_prefix)) as log:
         provision(log, app.wiring, PARTITIONS)
         first = start()
-        wait_until(lambda: "parts stand ready" in first.said(), "the first worker")
-        for each in (start(), start()):
-            wait_until(lambda each=each: "parts stand ready" in each.said(), "a worker")  # type: ignore[misc]
-            wait_until(lambda each=each: "gives this worker" in each.said(), "its share")  # type: ignore[misc]
         try:
+            first.says("parts stand ready")
+            for each in (start(), start()):
+                each.says("parts stand ready")
+                each.says("gives this worker")
             yield Bank(log, workers, views)
         finally:
             for worker in workers:
