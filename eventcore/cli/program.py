@@ -14,7 +14,7 @@ import typer
 from eventcore.cli import cuts, db, logs, quarantine, sagas, schemas, topics
 from eventcore.cli.ask import ask
 from eventcore.cli.call import Call
-from eventcore.cli.check import check_
+from eventcore.cli.check import COULD_NOT_RUN, check_
 from eventcore.cli.config import config, version
 from eventcore.cli.diagram import diagram
 from eventcore.cli.faults import DONE, INTERRUPTED, report
@@ -144,4 +144,5 @@ def _usage(error: Any, *, as_json: bool) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help of a group of verbs
         sys.stdout.write(f"{said}\n")
         return DONE
-    return report(WrongUse(f"{said.rstrip('.')}. See `{where} --help`"), as_json=as_json)
+    code = report(WrongUse(f"{said.rstrip('.')}. See `{where} --help`"), as_json=as_json)
+    return COULD_NOT_RUN if where == "eventcore check" else code  # whose 2 is a verdict

@@ -132,3 +132,8 @@ def test_what_could_not_run_ends_with_3_and_says_why(program: Program, target: s
 def test_a_size_that_is_none_could_not_run(program: Program) -> None:
     ran = program("check", "jar", "--memory", "much")
     assert (ran.code, "'much' is no size; write it as 500M or 2G" in ran.err) == (3, True)
+
+
+def test_a_wrong_option_could_not_run_and_is_no_verdict(program: Program) -> None:
+    ran = program("check", "jar", "--sates", "5")
+    assert (ran.code, "--sates" in ran.err) == (3, True)
