@@ -5,7 +5,17 @@
 
 from eventcore.check.aggregate import Asked
 from eventcore.check.checked import Checked
-from eventcore.check.properties import Property, Step, always, always_step, sometimes
+from eventcore.check.fairness import Fairness, strong, weak
+from eventcore.check.properties import (
+    Property,
+    Step,
+    always,
+    always_step,
+    eventually,
+    leads_to,
+    never_stuck,
+    sometimes,
+)
 from eventcore.check.report import Finding, Reason, Report
 from eventcore.check.retrace import retrace
 from eventcore.check.run import check
@@ -16,6 +26,7 @@ __all__ = [
     "Asked",
     "Bounds",
     "Checked",
+    "Fairness",
     "Finding",
     "Property",
     "Reason",
@@ -27,6 +38,11 @@ __all__ = [
     "always",
     "always_step",
     "check",
+    "eventually",
+    "leads_to",
+    "never_stuck",
     "retrace",
     "sometimes",
+    "strong",
+    "weak",
 ]

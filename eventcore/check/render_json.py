@@ -61,6 +61,7 @@ def trace_data(trace: Trace) -> dict[str, Any]:
     """A trace: its initial state, and each step."""
     return {
         "states": trace.states,
+        "back": trace.back,
         "initial": _plain(trace.initial),
         "steps": [
             {

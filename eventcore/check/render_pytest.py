@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eventcore.check.aggregate import Asked
+from eventcore.check.properties import OF_WAYS
 from eventcore.check.report import Finding, Report
 from eventcore.check.source import Source, listed
 from eventcore.check.trace import Trace
@@ -18,7 +19,13 @@ def pytest_of(report: Report, target: str) -> str:
     """
     module, _, name = target.partition(":")
     source = Source()
-    tests = [line for finding in report.findings for line in _test(finding, name, source)]
+    names = [finding.name for finding in report.findings]
+    titles = [each.name if names.count(each.name) == 1 else f"{each.name}_{each.kind}" for each in report.findings]
+    tests = [
+        line
+        for finding, title in zip(report.findings, titles, strict=True)
+        for line in _test(finding, title, name, source)
+    ]
     source.imports.setdefault(module, set()).add(name)
     local = sorted(f"{cls} in {where}" for where, names in source.imports.items() for cls in names if "<" in cls)
     if local:
@@ -29,9 +36,9 @@ def pytest_of(report: Report, target: str) -> str:
     return "\n".join([*head, *imports, *tests, ""])
 
 
-def _test(finding: Finding, name: str, source: Source) -> Iterator[str]:
-    yield from ("", "", f"def test_{finding.name}() -> None:")
-    if finding.trace is None:
+def _test(finding: Finding, title: str, name: str, source: Source) -> Iterator[str]:
+    yield from ("", "", f"def test_{title}() -> None:")
+    if finding.trace is None or finding.kind in OF_WAYS:
         source.imports.setdefault("eventcore.check", set()).add("check")
         yield f"    assert {finding.name!r} not in [finding.name for finding in check({name}).findings]"
         return

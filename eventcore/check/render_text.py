@@ -14,6 +14,9 @@ TITLES = {
     "always_step": "a property of steps is broken",
     "sometimes": "something never happens",
     "dead_end": "a dead end",
+    "never_stuck": "no way on",
+    "eventually": "something need not happen",
+    "leads_to": "something need not follow",
     "raises": "the code raises",
     "unhandled": "a forgotten case",
     "non_deterministic": "two results for one input",
@@ -70,6 +73,9 @@ def trace_lines(trace: Trace) -> Iterator[str]:
     yield f"  1  {shown(trace.initial)}"
     for number, step in enumerate(trace.steps, 2):
         yield from _step_lines(number, step)
+    if trace.back is not None:
+        rests = trace.back == trace.states - 1
+        yield "     and nothing more, for ever" if rests else f"     as it was at {trace.back + 1}, and so on for ever"
 
 
 def _step_lines(number: int, step: TraceStep) -> Iterator[str]:

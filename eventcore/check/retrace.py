@@ -9,7 +9,7 @@ from eventcore.aggregate import Aggregate
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
 from eventcore.check.machine import Fault, Outcome, Refusals
-from eventcore.check.properties import Step
+from eventcore.check.properties import OF_WAYS, Step
 from eventcore.turn import Accepted, Refused, Violated
 
 
@@ -63,6 +63,8 @@ def _of_state(checked: Checked[Any, Any, Any], state: Any) -> str | None:
     for each in checked.properties:
         if each.kind == "always" and not each.holds(state):
             return f"{each.name}: {each.name} is false"
+        if each.kind in OF_WAYS:
+            each.holds(state)  # which way it leads, a trace does not tell; but it may raise, as it did in a check
     return None
 
 

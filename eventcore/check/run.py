@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from eventcore.aggregate import Aggregate
+from eventcore.annotations import unknown_in
 from eventcore.check.aggregate import CODED_ALL, CODED_SHARE, AggregateMachine
 from eventcore.check.checked import Checked
 from eventcore.check.domain import Leaf
+from eventcore.check.graph import graph_of
+from eventcore.check.liveness import Answers, Unmet, judge
+from eventcore.check.memory import used_bytes
 from eventcore.check.narrow import explosion
+from eventcore.check.properties import OF_WAYS
 from eventcore.check.report import Finding, Reason, Report, Verdict
 from eventcore.check.scope import Bounds, Scope
 from eventcore.check.search import Explored, Noticed, Plan, Pulse, search
 from eventcore.check.source import Source, shown
 from eventcore.check.trace import Trace, TraceStep
+from eventcore.check.traced import trace_along
 from eventcore.codehash import code_hash
-from eventcore.turn import Accepted
 
 ENGINE = 1  # raised whenever a change of the checker could change a verdict
 
@@ -47,13 +52,35 @@ def check(
     machine = AggregateMachine(checked)
     plan = Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going)
     found = search(machine, plan, progress)
-    return _report(machine, found, bounds)
+    return _report(machine, found, bounds, _of_ways(machine, found))
 
 
-def _report(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Report:
+def _of_ways(machine: AggregateMachine, found: Explored) -> Answers | None:
+    """What comes of claims about ways; None where they cannot be judged, since not all of the graph is known."""
+    claims = [each for each in machine.checked.properties if each.kind in OF_WAYS]
+    if not claims:
+        return Answers()
+    if not found.exhausted:
+        return None
+    began = time.monotonic()
+    try:
+        return judge(graph_of(machine, found.states, found.initial), claims)
+    except KeyboardInterrupt:
+        found.cut.add("interrupted")
+        return None
+    finally:
+        found.seconds += time.monotonic() - began
+        found.memory_bytes = used_bytes()
+
+
+def _report(machine: AggregateMachine, found: Explored, bounds: Bounds, answers: Answers | None) -> Report:
     checked = machine.checked
+    unmet = [] if answers is None else answers.unmet
     findings = [*(_finding(machine, found, each) for each in found.noticed), *_never_seen(checked, found)]
+    findings += [_unmet(machine, found, each) for each in unmet]
     reasons = [*_reasons(machine, found, bounds)]
+    if answers is None:
+        reasons += _unjudged(checked)
     verdict: Verdict = "fail" if findings else "inconclusive" if reasons else "pass"
     fired = {cls.__name__: found.fired.get(cls, 0) for cls in machine.aggregate.command_checks}
     if len(machine.contexts) > 1:
@@ -67,7 +94,7 @@ def _report(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Repor
         refused=found.refused,
         findings=findings,
         reasons=reasons,
-        warnings=list(_warnings(machine, found)),
+        warnings=[*_warnings(machine, found), *_idle(answers)],
         doubts=list(_doubts(machine, found)),
         cut=sorted(found.cut),
         domains=machine.leaves,
@@ -89,12 +116,16 @@ def hash_of(checked: Checked[Any, Any, Any]) -> str:
     functions: list[Callable[..., Any]] = [aggregate.decide, aggregate.evolve, aggregate.initial]
     functions += [guard.holds for guard in aggregate.guards]
     functions += [each.holds for each in checked.properties]
+    functions += [each.premise for each in checked.properties if each.premise is not None]
+    fair = [(each.name, assumed) for each in checked.properties for assumed in each.fair]
+    functions += [assumed.by for _, assumed in fair if assumed.by is not None]
     functions += [each for each in (checked.initial, checked.finished, scope.within) if each is not None]
     source = Source()
     named = [(f"declared {key}", source.of(values)) for key, values in scope.domains.items()]
     named += [(f"sampled {key}", source.of(values)) for key, values in scope.samples.items()]
     said = [ENGINE, named, scope.items, scope.contexts, scope.unread, checked.enforced]
     said += [[guard.name for guard in aggregate.guards], [(p.kind, p.name) for p in checked.properties]]
+    said += [[(name, str(assumed)) for name, assumed in fair]] if fair else []
     return hashlib.blake2b(code_hash(*functions) + repr(said).encode(), digest_size=8).hexdigest()
 
 
@@ -121,15 +152,13 @@ def _finding(machine: AggregateMachine, found: Explored, noticed: Noticed) -> Fi
 
 def _trace(machine: AggregateMachine, found: Explored, number: int) -> Trace:
     path = found.path(number)
-    steps: list[TraceStep] = []
-    for one, other in pairwise(path):
-        before, label = found.states[one], found.labels[other]
-        command, context = machine.asked(label)
-        outcome = machine.take(before, label)
-        events = outcome.events if isinstance(outcome, Accepted) else []
-        shown_context = context if machine.aggregate.takes_context else None
-        steps.append(TraceStep(command, shown_context, events, before, found.states[other]))
-    return Trace(found.states[path[0]], steps)
+    return trace_along(machine, [found.states[each] for each in path], [found.labels[each] for each in path[1:]])
+
+
+def _unmet(machine: AggregateMachine, found: Explored, unmet: Unmet) -> Finding:
+    way = unmet.way
+    trace = trace_along(machine, [found.states[each] for each in way.states], way.labels, way.back)
+    return Finding(unmet.kind, unmet.name, unmet.message, "", trace)
 
 
 def _never_seen(checked: Checked[Any, Any, Any], found: Explored) -> Iterator[Finding]:
@@ -167,6 +196,10 @@ def _reasons(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Iter
             f"Scope(within=...) turned {found.turned_away:,} steps away, as one to {shown(found.turned_away_example)}",
             "take it away, or bound the machine itself",
         )
+    aggregate = machine.aggregate
+    for cls in (aggregate.state_type, *aggregate.event_checks):
+        for where in unknown_in(cls):
+            yield Reason(f"{where} is Any, so nobody knows what else it may hold", "a type for it")
     for leaf in machine.leaves:
         if leaf.evidence == "sampled":
             yield Reason(
@@ -184,6 +217,16 @@ def _reasons(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Iter
         for each in machine.checked.properties:
             if each.kind == "sometimes" and each.name not in found.witnesses:
                 yield Reason(f"{each.name} was not seen so far", "a search that is not cut")
+
+
+def _unjudged(checked: Checked[Any, Any, Any]) -> Iterator[Reason]:
+    for each in checked.properties:
+        if each.kind in OF_WAYS:
+            yield Reason(f"{each.name} was not judged: it needs every state and step", "a search that is not cut")
+
+
+def _idle(answers: Answers | None) -> list[str]:
+    return [] if answers is None else [f"the premise of {name} is never true" for name in answers.idle]
 
 
 def _many(count: int | None) -> str:

@@ -39,10 +39,15 @@ class TraceStep:
 
 @dataclass(frozen=True)
 class Trace:
-    """An initial state and the steps from it. A trace of n states has n - 1 steps."""
+    """An initial state and the steps from it. A trace of n states has n - 1 steps.
+
+    A trace without end, a lasso, has `back`: its last state is the one at this place again (0 is the initial one), and from
+    there all repeats. Where that is the last place itself, nothing more happens, for ever.
+    """
 
     initial: Any
     steps: Sequence[TraceStep]
+    back: int | None = None
 
     @property
     def states(self) -> int:
