@@ -22,6 +22,7 @@ from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
     NAME,
+    Anything,
     Bool,
     Bounds,
     Bytes,
@@ -53,6 +54,29 @@ def shape_of(cls: type[Value]) -> tuple[Field, ...]:
     Raises NotSupported at the first field whose type cannot be stored, compared or written, naming field and remedy.
     """
     return _fields(cls, ())
+
+
+def unknown_in(cls: type[Value]) -> list[str]:
+    """The fields of a class, and of those within it, of which nothing is known since they are typed Any, as `Cls.field`."""
+    return list(dict.fromkeys(_unknown_in(cls)))
+
+
+def _unknown_in(cls: type[Value]) -> typing.Iterator[str]:
+    for field in shape_of(cls):
+        pending = [field.shape]
+        while pending:
+            match pending.pop():
+                case Anything():
+                    yield f"{cls.__name__}.{field.name}"
+                case Maybe(of) | Many(of) | SetOf(of) | MapOf(of):
+                    pending.append(of)
+                case Record(inner):
+                    yield from _unknown_in(inner)
+                case OneOf(classes):
+                    for each in classes:
+                        yield from _unknown_in(each)
+                case _:
+                    pass
 
 
 def classes_in(annotation: object) -> tuple[type[Value], ...]:
@@ -123,8 +147,7 @@ ADVICE: dict[object, str] = {
     list: "write tuple[X, ...]: a state that can be changed in place cannot be replayed",
     set: "write frozenset[X]: a state that can be changed in place cannot be replayed",
     dict: "write eventcore.Map[X]: a state that can be changed in place cannot be replayed",
-    typing.Any: "name its type; what is unknown cannot be checked or released",
-    object: "name its type; what is unknown cannot be checked or released",
+    object: "name its type, or write Any while nobody knows it: what is unknown cannot be released",
     complex: "write two float fields",
     bytearray: "write bytes",
     Decimal: "declare its digits: Annotated[Decimal, Digits(12, 2)]",
@@ -142,7 +165,7 @@ def _shape(annotation: object, where: str, above: tuple[type[Value], ...], outer
         annotation = _plain(inner)
     if (optional := _optional(annotation)) is not None:
         inner_shape = _shape(optional, where, above, _Notes(metas, digits))
-        return inner_shape if isinstance(inner_shape, Maybe) else Maybe(inner_shape)
+        return inner_shape if isinstance(inner_shape, Maybe | Anything) else Maybe(inner_shape)
     if digits is not None and annotation is not Decimal:
         raise NotSupported(f"{where}: Digits say how a Decimal is stored, and this is none.")
     meta = _Merged(metas, where)
@@ -256,6 +279,8 @@ class _Merged:
 
 
 def _simple(annotation: object, meta: _Merged, digits: Digits | None, where: str) -> Shape | None:
+    if annotation is typing.Any:
+        return Anything()
     if annotation is bool:
         return Bool()
     if annotation is int:

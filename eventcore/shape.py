@@ -156,6 +156,11 @@ class OneOf:
     classes: tuple[type[Value], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """Any plain value: nothing is known of it, so nothing can be shown of what depends on it."""
+
+
 Shape = (
     Bool
     | Int
@@ -174,6 +179,7 @@ Shape = (
     | MapOf
     | Record
     | OneOf
+    | Anything
 )
 
 

@@ -21,6 +21,7 @@ from eventcore.annotations import shape_of
 from eventcore.errors import InvalidValue
 from eventcore.shape import (
     LONG_MAX,
+    Anything,
     Bool,
     Bounds,
     Bytes,
@@ -44,6 +45,8 @@ from eventcore.shape import (
 )
 from eventcore.value import Map, Value
 
+ANYTHING_DEPTH_MAX = 32  # levels of a value of which nothing is declared
+PLAIN: dict[type, type] = {Int: int, Float: float, Str: str}
 DURATION_MAX = timedelta(microseconds=LONG_MAX)  # what an Avro long of microseconds holds
 
 
@@ -124,7 +127,7 @@ def _test(shape: Shape, x: str, names: dict[str, object]) -> str:
             return f"({x} is None or {_test(of, x, names)})"
         case Record(cls):
             return f"type({x}) is {_bind(names, cls)} and {_bind(names, _holds(cls))}({x})"
-        case Float() | Number() | Duration() | Str() | Bytes() | Many() | SetOf() | MapOf() | OneOf():
+        case Float() | Number() | Duration() | Str() | Bytes() | Many() | SetOf() | MapOf() | OneOf() | Anything():
             return f"{_bind(names, functools.partial(_fits, shape))}({x})"
 
 
@@ -235,6 +238,30 @@ def problem_of(shape: Shape, x: Any, path: str) -> Problem | None:
             return _explain_record((cls,), x, path)
         case OneOf(classes):
             return _explain_record(classes, x, path)
+        case Anything():
+            return _explain_anything(x, path, ANYTHING_DEPTH_MAX)
+
+
+def _explain_anything(x: object, path: str, depth: int) -> Problem | None:
+    """What MessagePack gives back as it was: plain values, tuples and Maps of them."""
+    if not depth:
+        return path, f"is nested more than {ANYTHING_DEPTH_MAX} deep"
+    if x is None or type(x) in (bool, bytes):
+        return None
+    for shape in (Int(), Float(), Str()):
+        if type(x) is PLAIN[type(shape)]:
+            return problem_of(shape, x, path)
+    if type(x) is tuple:
+        inner: list[tuple[str, object]] = [(str(i), v) for i, v in enumerate(cast("tuple[object, ...]", x))]
+    elif type(x) is Map:
+        pairs = cast("Map[object]", x)
+        if (problem := _first(Str(), [(repr(key), key) for key in pairs], path)) is not None:
+            return problem
+        inner = [(repr(key), item) for key, item in pairs.items()]
+    else:
+        return _not(path, "None, bool, int, float, str, bytes, a tuple or a Map of them", x)
+    problems = (_explain_anything(item, f"{path}[{name}]", depth - 1) for name, item in inner)
+    return next((each for each in problems if each is not None), None)
 
 
 def _explain_record(classes: tuple[type[Value], ...], x: object, path: str) -> Problem | None:

@@ -17,6 +17,7 @@ import msgspec
 
 from eventcore.annotations import shape_of
 from eventcore.shape import (
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -115,6 +116,8 @@ def _plain(shape: Shape, x: Any) -> Any:
             return {key: _plain(of, item) for key, item in x.items()}
         case Record(cls):
             return {field.name: _plain(field.shape, getattr(x, field.name)) for field in shape_of(cls)}
+        case Anything():
+            raise AssertionError("a projection refuses a row of which nothing is known")
         case OneOf():
             return {"$type": type(x).__name__, **_plain(Record(cast("type[Value]", type(x))), x)}
 
@@ -150,5 +153,7 @@ def _value(shape: Shape, x: Any) -> Any:
             return Map({key: _value(of, item) for key, item in x.items()})
         case Record(cls):
             return cls(**{field.name: _value(field.shape, x[field.name]) for field in shape_of(cls)})
+        case Anything():
+            raise AssertionError("a projection refuses a row of which nothing is known")
         case OneOf(classes):
             return _value(Record(next(cls for cls in classes if cls.__name__ == x["$type"])), x)

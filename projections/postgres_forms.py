@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from eventcore.shape import (
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -60,7 +61,7 @@ def postgres_form(shape: Shape) -> Form:
             return Form("text", *choice_pair(symbols, members))
         case Bytes():
             return Form("bytea")
-        case Maybe() | Many() | SetOf() | MapOf() | Record() | OneOf():
+        case Maybe() | Many() | SetOf() | MapOf() | Record() | OneOf() | Anything():
             return Form("json", *json_text(shape))
 
 

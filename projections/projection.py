@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
 from eventcore.aggregate import Aggregate
-from eventcore.annotations import classes_in, shape_of
+from eventcore.annotations import classes_in, shape_of, unknown_in
 from eventcore.errors import InvalidValue, NotSupported
 from eventcore.shape import Bool, Bytes, Choice, Day, Duration, Field, Ident, Instant, Int, Number, Shape, Str
 from eventcore.validate import problem_of, validator
@@ -68,6 +68,8 @@ class Projection(Generic[Row, Event]):
             fields = shape_of(self.row)
         except NotSupported as broken:
             raise NotSupported(f"{where}: {broken}") from broken
+        if unknown := unknown_in(self.row):
+            raise NotSupported(f"{where}: {unknown[0]} is Any, and a column has a type. Name it.")
         _check_columns(fields, f"{where}: {self.row.__name__}")
         _check_fold(self.fold, self.row, tuple(self.source.event_checks), where)
         keys = _key_fields(tuple(self.key), fields, f"{where}: {self.row.__name__}")

@@ -8,6 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from eventcore.shape import (
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -51,7 +52,7 @@ def sqlite_form(shape: Shape) -> Form:
             return Form("", _hex, UUID)
         case Choice(_, symbols, members):
             return Form("", *choice_pair(symbols, members))
-        case Maybe() | Many() | SetOf() | MapOf() | Record() | OneOf():
+        case Maybe() | Many() | SetOf() | MapOf() | Record() | OneOf() | Anything():
             return Form("", *json_text(shape))
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from eventcore.errors import NotSupported
 from eventcore.shape import (
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -137,7 +138,7 @@ def _type(shape: Shape, *, is_key: bool) -> TypeEngine[Any]:
             return sa.Uuid()
         case Bytes():
             return sa.LargeBinary()
-        case Maybe() | Many() | SetOf() | MapOf() | Record() | OneOf():
+        case Maybe() | Many() | SetOf() | MapOf() | Record() | OneOf() | Anything():
             return sa.JSON()
 
 
@@ -196,7 +197,7 @@ def _holds(shape: Shape, kind: TypeEngine[Any]) -> bool:
             return isinstance(kind, sa.Uuid)
         case Bytes():
             return isinstance(kind, sa.LargeBinary)
-        case Maybe() | Many() | SetOf() | MapOf() | Record() | OneOf():
+        case Maybe() | Many() | SetOf() | MapOf() | Record() | OneOf() | Anything():
             return isinstance(kind, sa.JSON)
 
 

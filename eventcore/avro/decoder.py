@@ -16,7 +16,7 @@ import struct
 from collections.abc import Callable
 
 from eventcore.annotations import shape_of
-from eventcore.avro import times
+from eventcore.avro import anything, times
 from eventcore.avro.derive import bytes_min
 from eventcore.avro.framing import HEAD_BYTES
 from eventcore.avro.limits import BODY_BYTES_MAX, ITEMS_MAX
@@ -28,6 +28,7 @@ from eventcore.errors import DecodeError
 from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -142,6 +143,8 @@ class _Body:
                 self._sized(f"{x} = d[p:n].decode()", indent)
             case Bytes():
                 self._sized(f"{x} = d[p:n]", indent)
+            case Anything():
+                self._sized(f"{x} = {self.source.bind(anything.unpack, 'anything')}(d[p:n])", indent)
             case Number(precision, scale):
                 self._number(precision, scale, x, indent)
             case Instant():

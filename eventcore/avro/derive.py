@@ -26,6 +26,7 @@ from eventcore.avro.canonical import Json
 from eventcore.avro.limits import TYPE_DEPTH_MAX
 from eventcore.errors import NotSupported
 from eventcore.shape import (
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -124,7 +125,7 @@ def _type(shape: Shape, where: str, namespace: str, named: Named, depth: int) ->
             return "double"
         case Str():
             return "string"
-        case Bytes():
+        case Bytes() | Anything():
             return "bytes"
         case Number(precision, scale):
             return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}

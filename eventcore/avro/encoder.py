@@ -16,7 +16,7 @@ from typing import NoReturn
 from uuid import UUID
 
 from eventcore.annotations import shape_of
-from eventcore.avro import scalars, times
+from eventcore.avro import anything, scalars, times
 from eventcore.avro.limits import BODY_BYTES_MAX, ITEMS_MAX
 from eventcore.avro.source import Source, constraint, is_small
 from eventcore.avro.varint import SHORT, SHORT_MAX, SHORT_MIN, Unusual, write_long
@@ -24,6 +24,7 @@ from eventcore.errors import InvalidValue
 from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -153,6 +154,10 @@ def _plain(shape: Shape, x: str, source: Source, functions: dict[type[Value], st
         case Bytes():
             n = source.fresh("n")
             return [f"(S[{n}] if ({n} := len({x})) <= {SHORT_MAX} else w({n}))", x]
+        case Anything():
+            n, b = source.fresh("n"), source.fresh("b")
+            packed = f"{source.bind(anything.pack, 'anything')}({x})"
+            return [f"(S[{n}] if ({n} := len({b} := {packed})) <= {SHORT_MAX} else w({n}))", b]
         case Number(precision, scale):
             return [f"{source.bind(scalars.number_writer(precision, scale), 'number')}({x})"]
         case Instant():

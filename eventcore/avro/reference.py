@@ -17,11 +17,13 @@ from decimal import Context, Decimal
 from uuid import UUID
 
 from eventcore.annotations import shape_of
+from eventcore.avro.anything import unpack
 from eventcore.avro.cursor import Cursor
 from eventcore.avro.derive import bytes_min
 from eventcore.avro.scalars import UUID_CHARS, decimal_bytes_max
 from eventcore.avro.times import EPOCH, EPOCH_ORDINAL, MICROSECOND
 from eventcore.shape import (
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -117,6 +119,12 @@ def _leaf(shape: Shape, cursor: Cursor, path: str) -> object:
             return cursor.text(path)
         case Bytes():
             return cursor.take(cursor.long(path), path)
+        case Anything():
+            data = cursor.take(cursor.long(path), path)
+            try:
+                return unpack(data)
+            except ValueError as broken:
+                raise cursor.broken(path, str(broken)) from broken
         case Number(precision, scale):
             return _number(precision, scale, cursor, path)
         case Instant() | Day() | Duration():

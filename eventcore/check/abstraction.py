@@ -25,6 +25,7 @@ from eventcore.errors import NotSupported, UnknownName
 from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -43,6 +44,7 @@ from eventcore.shape import (
 from eventcore.value import Value
 
 KINDS_MAX = 5  # of what a collection holds: beyond, only its length is told apart
+OPEN_SHOWN = 40  # letters of a value of which nothing is declared
 Row = tuple[str, ...]
 Label = Callable[[Any], str]
 
@@ -150,7 +152,9 @@ def derived(cls: type[Value], *names: str) -> tuple[Facet, ...]:
         if name not in fields:
             raise UnknownName(f"field of {cls.__name__}", name, list(fields))
     chosen = names or tuple(fields)
-    return tuple(facet for name in chosen for facet in _facets(name, fields[name]) if len(facet.labels) > 1)
+    return tuple(
+        facet for name in chosen for facet in _facets(name, fields[name]) if facet.open or len(facet.labels) > 1
+    )
 
 
 def untold(cls: type[Value], abstraction: Abstraction) -> list[str]:
@@ -184,8 +188,15 @@ def settled_for(cls: type[Value], declared: Abstraction | None, unread: Sequence
 def _facets(path: str, shape: Shape) -> list[Facet]:
     if isinstance(shape, Record):
         return [each for inner in shape_of(shape.cls) for each in _facets(f"{path}.{inner.name}", inner.shape)]
+    if isinstance(shape, Anything):
+        return [Facet(path, lambda state: _brief(_at(state, path)), (), open=True)]
     label, labels = _classes(shape)
     return [Facet(path, lambda state: label(_at(state, path)), labels)]
+
+
+def _brief(value: object) -> str:
+    text = shown(value)
+    return text if len(text) <= OPEN_SHOWN else f"{text[: OPEN_SHOWN - 2]} …"
 
 
 def _at(state: Any, path: str) -> Any:

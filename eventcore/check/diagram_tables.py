@@ -12,6 +12,7 @@ from eventcore.check.diagram import Walk
 from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -110,7 +111,7 @@ def said(shape: Shape) -> str:
             return " or ".join(cls.__name__ for cls in classes)
         case Number(precision, scale):
             return f"decimal({precision}, {scale})"
-        case Bool() | Float() | Str() | Bytes() | Instant() | Day() | Duration() | Ident():
+        case Bool() | Float() | Str() | Bytes() | Instant() | Day() | Duration() | Ident() | Anything():
             return WORDS[type(shape)]
 
 
@@ -123,6 +124,7 @@ WORDS: Mapping[type, str] = {
     Day: "date",
     Duration: "duration",
     Ident: "UUID",
+    Anything: "anything",
 }
 
 

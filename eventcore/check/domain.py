@@ -24,6 +24,7 @@ from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -145,7 +146,7 @@ class Domains:
                 return Domain(sum(p.size for p in parts), lambda: chain.from_iterable(p.make() for p in parts), leaves)
             case Many() | SetOf() | MapOf():
                 return self._container(shape, where)
-            case Int() | Float() | Str() | Bytes() | Number() | Instant() | Day() | Duration() | Ident():
+            case Int() | Float() | Str() | Bytes() | Number() | Instant() | Day() | Duration() | Ident() | Anything():
                 return _sampled(shape, where)
 
     def _container(self, shape: Many | SetOf | MapOf, where: str) -> Domain:
@@ -235,6 +236,8 @@ def _samples(shape: Shape) -> Sequence[object]:
             return [timedelta(), timedelta(hours=1)]
         case Ident():
             return [UUID(int=1), UUID(int=2)]
+        case Anything():
+            return [None, False, 0, 1, "", "a", ()]
         case _:
             return []
 
@@ -259,7 +262,7 @@ def count_of(shape: Shape) -> int | None:
         case OneOf(classes):
             sizes = [typed_size(cls) for cls in classes]
             return sum(size for size in sizes if size is not None) if None not in sizes else None
-        case Float() | Str() | Bytes() | Number() | Instant() | Day() | Duration() | Ident() | MapOf():
+        case Float() | Str() | Bytes() | Number() | Instant() | Day() | Duration() | Ident() | MapOf() | Anything():
             return None
 
 

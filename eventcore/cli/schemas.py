@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from eventcore.annotations import unknown_in
 from eventcore.app.wiring import Wiring
 from eventcore.avro.codec import codec_for
 from eventcore.avro.frozen import Difference, differences, freeze, stem_of
 from eventcore.cli.call import call_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
+from eventcore.errors import NotSupported
 from eventcore.value import Value
 
 verbs = typer.Typer(help="Schemas: freeze them as files, and compare the code with the files.", no_args_is_help=True)
@@ -31,6 +33,18 @@ def app_schemas(wiring: Wiring) -> Mapping[str, str]:
     return found
 
 
+def refuse_unknown(wiring: Wiring) -> None:
+    """Raise NotSupported where a command, event or state has a field typed Any: its schema promises nothing."""
+    for machine in wiring.machines.values():
+        aggregate = machine.aggregate
+        for cls in (*aggregate.command_checks, *aggregate.event_checks, aggregate.state_type):
+            if unknown := unknown_in(cls):
+                raise NotSupported(
+                    f"{machine.name}: {', '.join(unknown)} is typed Any, and what is unknown cannot be released: "
+                    "nobody could read it later. Name its type."
+                )
+
+
 @verbs.command("freeze")
 def freeze_(
     context: typer.Context,
@@ -45,6 +59,7 @@ def freeze_(
     A new class becomes v1, a changed one the next number: FOLDER/APP/AGGREGATE/CLASS.vN.avsc.
     """
     call = call_of(context)
+    refuse_unknown(call.wiring)
     done = freeze(folder, app_schemas(call.wiring), rewrite=rewrite)
     changed = [each for each in done if each.done != "unchanged"]
     data = {"folder": str(folder), "files": [{"path": str(each.path), "done": each.done} for each in done]}

@@ -19,6 +19,7 @@ from eventcore.aggregate import Aggregate, Command
 from eventcore.annotations import classes_in, shape_of
 from eventcore.errors import NotSupported
 from eventcore.shape import (
+    Anything,
     Bool,
     Bounds,
     Bytes,
@@ -95,6 +96,8 @@ def things_of(shape: Shape) -> st.SearchStrategy[Any]:
             return st.timedeltas(-DURATION_MAX, DURATION_MAX) | st.timedeltas(timedelta(0), timedelta(1))
         case Ident():
             return st.integers(0, 2**128 - 1).map(lambda n: UUID(int=n))
+        case Anything():
+            return _anythings()
         case Choice(_, _, members):
             return st.sampled_from(members)
         case Maybe(of):
@@ -109,6 +112,16 @@ def things_of(shape: Shape) -> st.SearchStrategy[Any]:
             return _instances_of(cls)
         case OneOf(classes):
             return st.one_of([_instances_of(cls) for cls in classes])
+
+
+def _anythings() -> st.SearchStrategy[Any]:
+    """Plain values, a few of them within each other."""
+    leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | _floats(Bounds()) | st.text() | st.binary()
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=3).map(tuple) | st.dictionaries(st.text(), inner, max_size=3).map(Map),
+        max_leaves=6,
+    )
 
 
 def _texts(shape: Str) -> st.SearchStrategy[str]:

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from eventcore.annotations import shape_of
 from eventcore.errors import NotSupported
-from eventcore.shape import LONG_MAX, Bounds, Int, Many, Maybe, Number, OneOf, Shape, Str
+from eventcore.shape import LONG_MAX, Anything, Bounds, Int, Many, Maybe, Number, OneOf, Shape, Str
 from eventcore.value import Digits, Map, Value
 from tests.strategies import make_class
 
@@ -66,6 +66,9 @@ MaybeCount: Any = Annotated[Count | None, Meta(ge=0)]
         (Annotated[Decimal, Digits(4, 2), Meta(ge=0)], Number(4, 2, Bounds(ge=0))),
         (tuple[int | None, ...], Many(Maybe(Int()))),
         (Left | Right | None, Maybe(OneOf((Left, Right)))),
+        (Any, Anything()),
+        (Any | None, Anything()),
+        (tuple[Any, ...], Many(Anything())),
     ],
 )
 def test_an_annotation_means_one_shape(annotation: object, expected: Shape) -> None:
@@ -78,7 +81,7 @@ def test_an_annotation_means_one_shape(annotation: object, expected: Shape) -> N
         (list[int], "tuple"),
         (dict[str, int], "Map"),
         (set[int], "frozenset"),
-        (Any, "name its type"),
+        (object, "name its type, or write Any"),
         (Decimal, "Digits"),
         (tuple[int, str], "a Value with a field for each part"),
         (int | str, "one small Value for each case"),

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from eventcore.avro.codec import codec_for
 from eventcore.avro.generic import GenericReader
 from eventcore.avro.reference import read_exactly
 from eventcore.shape import (
+    Anything,
     Bool,
     Bytes,
     Choice,
@@ -105,6 +107,9 @@ class Foreign:
                 return self.long((x - date(1970, 1, 1)).days)
             case Ident():
                 return self.text(str(x).upper())
+            case Anything():
+                packed = msgspec.msgpack.encode(x, enc_hook=dict)
+                return self.long(len(packed)) + packed
 
     def long(self, n: int) -> bytes:
         """An integer, in up to three bytes more than it needs."""
