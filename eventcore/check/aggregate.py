@@ -32,6 +32,7 @@ from eventcore.value import Value
 
 NOWHEN = Context(0, bytes(16))
 CODED_ALL, CODED_SHARE = 10_000, 16  # states whose codec is tried: so many at first, then one of so many
+FAULTS = (Exception, SystemExit, GeneratorExit)  # all that code may raise but Ctrl-C
 LIKELY = "the clock, randomness, iteration over a set, a default or a global that was changed in place, identity (`is`)"
 SHARED = (Many, SetOf, MapOf, Maybe, Record, OneOf)  # what is worth keeping once for all states that hold an equal one
 
@@ -93,9 +94,14 @@ class AggregateMachine:
         given = self.checked.initial
         if given is None:
             return [self.aggregate.initial()]
-        starts = list(dict.fromkeys(given()))
-        for state in starts:
-            self._check_start(state)
+        try:
+            starts = list(dict.fromkeys(given()))
+            for state in starts:
+                self._check_start(state)
+        except FAULTS as error:
+            if isinstance(error, EventcoreError):
+                raise
+            raise NotSupported(f"{self.name}: its initial states raise {type(error).__name__}: {error}.") from error
         if not starts:
             raise NotSupported(f"{self.name}: the scope gives no initial state at all.")
         return starts
@@ -114,7 +120,7 @@ class AggregateMachine:
         hidden = state if self._hide is None else self._hide(state)
         try:
             steps = self._remembered.steps(hidden)
-        except Exception:  # noqa: BLE001 - taken again one at a time, where each is caught, named and reported
+        except FAULTS:  # taken again one at a time, where each is caught, named and reported
             steps = [(label, self._carefully(self._lean, hidden, label)) for label in self.commands]
         return steps if self._hide is None else [(label, self._clean(outcome)) for label, outcome in steps]
 
@@ -133,18 +139,18 @@ class AggregateMachine:
         command, context = self.asked(asked)
         try:
             outcome = take_turn(aggregate, state, command, context)
-        except Exception as error:  # noqa: BLE001 - whatever the user's code raises is the finding
+        except FAULTS as error:  # whatever the user's code raises is the finding
             return self._fault(error, state, command, context)
         if isinstance(outcome, Accepted):
             return Accepted(list(outcome.events), outcome.state)  # decide may keep its list and change it later
         return outcome
 
-    def _fault(self, error: Exception, state: Any, command: Any, context: Context) -> Fault:
+    def _fault(self, error: BaseException, state: Any, command: Any, context: Context) -> Fault:
         decide: Any = self.aggregate.decide
         if isinstance(error, EventcoreError) and _blamed(error, self.aggregate) == "take_turn":
             try:
                 given = decide(state, command, context) if self.aggregate.takes_context else decide(state, command)
-            except Exception as other:  # noqa: BLE001 - it did not raise a moment ago
+            except FAULTS as other:  # it did not raise a moment ago
                 message = f"{shown(command)} gives {error} and then {type(other).__name__}: {other} on the same state"
                 return Fault("non_deterministic", "decide", message, LIKELY)
             if given is None:
@@ -254,7 +260,7 @@ def _told(outcome: Outcome) -> str:
             return message
 
 
-def _blamed(error: Exception, aggregate: Aggregate[Any, Any, Any]) -> str:
+def _blamed(error: BaseException, aggregate: Aggregate[Any, Any, Any]) -> str:
     """Which function of the aggregate an error came out of, by the frames that it went through."""
     codes: dict[CodeType, str] = {}
     for name, function in (("decide", aggregate.decide), ("evolve", aggregate.evolve)):

@@ -17,6 +17,7 @@ all steps with fresh turns (`again` of the machine).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -121,7 +122,11 @@ class Watch:
         body: dict[str, object] = {f"__{name}__": refuse for name in ("eq", "ne", "hash", "repr", "copy", "reduce")}
         body |= {"__getattribute__": read, "__module__": cls.__module__, "__doc__": cls.__doc__}
         made: Any = cast("Any", type(msgspec.Struct))(cls.__name__, (cls,), body)
-        self.state: Any = made(*(NOTHING for _ in cls.__struct_fields__))
+        self.state: Any = None
+        with contextlib.suppress(
+            Exception, Opaque
+        ):  # a class that looks at its fields when it is made; no state, no watch
+            self.state = made(*(NOTHING for _ in cls.__struct_fields__))
 
     def at(self, real: Any) -> Any:
         """The watched state, standing for a real one from now on."""
@@ -222,6 +227,8 @@ class Remembered:
     def _watched(self, state: Any, command: Any, context: Context, outcome: Outcome) -> frozenset[str] | None:
         """Which fields decide reads of this state; None where that cannot be told."""
         watch, decide = self._watch, cast("Any", self._aggregate.decide)
+        if watch.state is None:
+            return None
         given = watch.at(state)
         try:
             events: object = (

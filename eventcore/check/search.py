@@ -26,7 +26,7 @@ from eventcore.check.scope import Bounds
 from eventcore.turn import Accepted, Refused, Violated
 
 PULSE_STATES, PULSE_S = 16, 0.2  # how often the clock is looked at, and memory
-TWICE_ALL, TWICE_SHARE = 1_000, 64  # states whose every turn is taken twice: so many at first, then one of so many
+TWICE_TURNS, TWICE_SHARE = 50_000, 64  # what is taken anew: so many turns at first, then those of one in so many states
 
 KIND_OF = cast("Callable[[Any], type[object]]", type)
 
@@ -150,6 +150,7 @@ class _Search:
         self._steps = [each for each in plan.properties if each.kind == "always_step"]
         self._wanted = [each for each in plan.properties if each.kind == "sometimes"]
         self._known: set[tuple[str, str]] = set()
+        self._anew = 0  # turns
         self._began = time.monotonic()
         self._pulsed = self._began
         self._memory = plan.bounds.memory if plan.bounds.memory is not None else limit_bytes()
@@ -214,7 +215,7 @@ class _Search:
                         self._notice_outcome(number, label, outcome)
                 if hash(state) != before:
                     self._notice(Noticed("mutates", "state", MUTATED, MUTATED_LIKELY, number))
-                if number < TWICE_ALL or number % TWICE_SHARE == 0:
+                if self._anew < TWICE_TURNS or number % TWICE_SHARE == 0:
                     self._take_twice(number, state, steps)
                 if not leaves:
                     self._judge_rest(number, state)
@@ -293,6 +294,7 @@ class _Search:
 
     def _take_twice(self, number: int, state: Any, first: Sequence[tuple[Any, Outcome]]) -> None:
         self.found.twice += 1
+        self._anew += sum(sum(n for _, n in one.counts) if isinstance(one, Refusals) else 1 for _, one in first)
         if (difference := self._machine.again(state, first)) is not None:
             label, fault = difference
             self._notice_outcome(number, label, fault)
@@ -332,6 +334,8 @@ class _Search:
         """What was found, with its sums."""
         found = self.found
         found.refused = sum(found.refusals.values())
+        if (begun := len(found.states) - sum(found.levels)) > 0:
+            found.levels.append(begun)  # a level that was found in part
         found.seconds = time.monotonic() - self._began
         found.memory_bytes = used_bytes()
         if found.turned_away:
