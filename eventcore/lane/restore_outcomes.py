@@ -40,7 +40,9 @@ SAID_MOST = (
     1_000  # different ends of outcomes that are known at a time: there are as many as reasons, where messages are fixed
 )
 _KINDS: tuple[Kind, ...] = ("accepted", "refused")
-PLAIN: Mapping[bytes, Kind] = MappingProxyType({write_details(Details(kind, repeated=False, command=b""))[:2]: kind for kind in _KINDS})
+PLAIN: Mapping[bytes, Kind] = MappingProxyType(
+    {write_details(Details(kind, repeated=False, command=b""))[:2]: kind for kind in _KINDS}
+)
 
 
 class _Gap(NamedTuple):
