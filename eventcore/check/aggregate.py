@@ -26,7 +26,7 @@ from eventcore.check.twice import anew
 from eventcore.check.unread import hiding
 from eventcore.context import Context
 from eventcore.errors import EventcoreError, NotSupported
-from eventcore.shape import Many, MapOf, Maybe, OneOf, Record, SetOf
+from eventcore.shape import Anything, Many, MapOf, Maybe, OneOf, Record, SetOf, Shape
 from eventcore.turn import Accepted, Refused, Violated, take_turn
 from eventcore.value import Value
 
@@ -77,7 +77,10 @@ class AggregateMachine:
             full = _changed(full, state_check=check_plain)
         self._full = full
         self._lean = _changed(full, guards=(), state_check=_unjudged)
-        self._remembered = Remembered(self._lean, self.commands, self.asked, checked.scope.unread)
+        state_type: type[Value] = full.state_type
+        self.open = [field.name for field in shape_of(state_type) if is_open(field.shape)]
+        never = (*self.open, *checked.scope.unread)
+        self._remembered = Remembered(self._lean, self.commands, self.asked, never)
 
     def _refuse_strange(self, state: Any) -> None:
         """Raise NotSupported where states are not told apart by the values of their fields."""
@@ -279,6 +282,21 @@ def _code(function: Any) -> CodeType:
     return code
 
 
+def is_open(shape: Shape) -> bool:
+    """Whether equal values of this shape may differ in type, as False and 0 do where anything may stand."""
+    match shape:
+        case Anything():
+            return True
+        case Many(of) | SetOf(of) | MapOf(of) | Maybe(of):
+            return is_open(of)
+        case Record(cls):
+            return any(is_open(field.shape) for field in shape_of(cls))
+        case OneOf(classes):
+            return any(is_open(field.shape) for cls in classes for field in shape_of(cls))
+        case _:
+            return False
+
+
 def _unjudged(_: Value) -> None:
     """The validation of a turn whose state is judged when it turns out to be new."""
 
@@ -294,10 +312,10 @@ def _changed(aggregate: Aggregate[Any, Any, Any], **parts: object) -> Aggregate[
 def _sharing(cls: type[Value]) -> Callable[[Any], Any]:
     """A function that rebuilds a state of `cls` from parts that are kept once for all states.
 
-    A pool for each field: in one field, equal values are of one type.
+    A pool for each field: in one field, equal values are of one type, but where anything may stand.
     """
     names = cls.__struct_fields__
-    shared = [isinstance(field.shape, SHARED) for field in shape_of(cls)]
+    shared = [isinstance(field.shape, SHARED) and not is_open(field.shape) for field in shape_of(cls)]
     pools: list[dict[Any, Any]] = [{} for _ in names]
     if not any(shared):
         return lambda state: state

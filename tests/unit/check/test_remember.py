@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from eventcore import Aggregate, Context, Refusal, Value, require, take_turn
-from eventcore.check import Scope, check
+from eventcore.check import Checked, Scope, check
+from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.machine import Refusals
 from eventcore.check.remember import LOOK_EVERY, Remembered
 from eventcore.turn import Accepted
@@ -169,6 +170,38 @@ def test_what_reads_ever_other_values_is_given_up_and_decided_every_time() -> No
     for _ in range(10):
         remembered.steps(Three(1, 1, 0))
     assert asked == before + 10 * 2
+
+
+class Loose(Value):
+    """A state of which nobody knows what it holds."""
+
+    held: Any = None
+    turns: Annotated[int, Meta(ge=0, le=3)] = 0
+
+
+class Put(Value):
+    """Put something in."""
+
+    what: Any
+
+
+class WasPut(Value):
+    """Something was put in."""
+
+    what: Any
+
+
+def test_what_may_hold_anything_is_decided_every_time_since_false_equals_zero() -> None:
+    def decide(state: Loose, command: Put) -> list[WasPut]:
+        require(state.held is not False, "false")
+        return [WasPut(command.what)]
+
+    def put(state: Loose, event: WasPut) -> Loose:
+        return Loose(event.what, state.turns)
+
+    remembered = AggregateMachine(Checked(Aggregate("loose", Loose, decide, put), Scope({"what": [0]})))
+    assert isinstance(remembered.steps(Loose(0, 1))[0][1], Accepted)
+    assert not isinstance(remembered.steps(Loose(False, 2))[0][1], Accepted)
 
 
 @pytest.mark.parametrize("decide", EVERY, ids=lambda each: str(each.__name__))
