@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.measure import Row, machine, pace_ns, runs
 
 # Modules beside this one; each has `rows(full: bool) -> list[Row]`.
-PARTS = ("commands", "kafka", "stages", "restore", "failover", "growth", "projection", "codec")
+PARTS = ("commands", "kafka", "stages", "restore", "failover", "growth", "projection", "codec", "check")
 
 
 def main(
