@@ -3,9 +3,11 @@
 `check(aggregate)` gives a report whose `verdict` is pass, fail or inconclusive.
 """
 
+from eventcore.check.abstraction import Abstraction, Facet, derived, labelled, multiset, predicate
 from eventcore.check.aggregate import Asked
 from eventcore.check.checked import Checked
 from eventcore.check.fairness import Fairness, strong, weak
+from eventcore.check.matrix import Matrix, matrix_of
 from eventcore.check.properties import (
     Property,
     Step,
@@ -20,27 +22,37 @@ from eventcore.check.report import Finding, Reason, Report
 from eventcore.check.retrace import retrace
 from eventcore.check.run import check
 from eventcore.check.scope import Bounds, Scope
+from eventcore.check.symmetry import Symmetry
 from eventcore.check.trace import Trace, TraceStep
 
 __all__ = [
+    "Abstraction",
     "Asked",
     "Bounds",
     "Checked",
+    "Facet",
     "Fairness",
     "Finding",
+    "Matrix",
     "Property",
     "Reason",
     "Report",
     "Scope",
     "Step",
+    "Symmetry",
     "Trace",
     "TraceStep",
     "always",
     "always_step",
     "check",
+    "derived",
     "eventually",
+    "labelled",
     "leads_to",
+    "matrix_of",
+    "multiset",
     "never_stuck",
+    "predicate",
     "retrace",
     "sometimes",
     "strong",

@@ -149,7 +149,7 @@ def matrix_of(
     machine = AggregateMachine(checked)
     plan = Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going=True)
     found = search(machine, plan, progress)
-    gaps = list(_gaps(machine, found))
+    gaps = list(dict.fromkeys(_gaps(machine, found)))
     reached, depths = _look(machine, found, cells)
     typed = typed_states(checked, cells)
     swept = _swept(machine, typed, cells)

@@ -48,7 +48,8 @@ def heading(matrix: Matrix) -> str:
     """The whole in one line."""
     return (
         f"{matrix.name}: {matrix.size:,} cells, {matrix.unknown:,} of them unknown ({share(matrix.unknown_share)}); "
-        f"{matrix.conceivable:,} conceivable rows of states, {len(matrix.columns)} kinds of commands"
+        f"{matrix.conceivable:,} conceivable rows of states, {len(matrix.columns)} "
+        f"{'kind' if len(matrix.columns) == 1 else 'kinds'} of commands"
     )
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from eventcore.check.matrix import Matrix
 from eventcore.check.matrix_cells import STRENGTH, Level
+from eventcore.check.matrix_words import share
 from eventcore.check.report import Report
 from eventcore.errors import InvalidValue
 
@@ -48,9 +49,14 @@ class Evidence(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Change:
-    """What differs between two pieces of evidence: `shrunk` is why the known region is smaller, `other` what else changed."""
+    """What differs between two pieces of evidence: `shrunk` is why the known region is smaller, `other` what else changed.
+
+    `lapsed` says that the code is another, so that nothing of the old evidence holds of it. Shares are from 0 to 1.
+    """
 
     lapsed: bool
+    was_unknown: float
+    is_unknown: float
     shrunk: Sequence[str]
     other: Sequence[str]
 
@@ -68,7 +74,7 @@ def evidence_of(report: Report, matrix: Matrix) -> Evidence:
         matrix.code_hash,
         report.verdict,
         round(matrix.unknown_share, 6),
-        tuple(matrix.facets),
+        tuple(f"{each.name} ({', '.join(each.labels) or 'any value'})" for each in matrix.abstraction.parts),
         tuple(matrix.columns),
         matrix.exhausted and not matrix.open,
         {leaf.where: Field(leaf.evidence, leaf.tried) for leaf in report.domains},
@@ -95,7 +101,8 @@ def read(data: bytes, name: str) -> Evidence:
 def compare(before: Evidence, now: Evidence) -> Change:
     """What is no longer known, and what else is different."""
     shrunk = [*_shrunk(before, now)]
-    return Change(before.code_hash != now.code_hash, shrunk, [*_other(before, now)])
+    lapsed = before.code_hash != now.code_hash
+    return Change(lapsed, before.unknown_share, now.unknown_share, shrunk, [*_other(before, now)])
 
 
 def _shrunk(before: Evidence, now: Evidence) -> Iterator[str]:
@@ -119,7 +126,7 @@ def _shrunk(before: Evidence, now: Evidence) -> Iterator[str]:
 
 
 def _grown(before: Evidence, now: Evidence) -> str:
-    return f"{now.unknown_share:.1%} of the cells are unknown, and it was {before.unknown_share:.1%}"
+    return f"{share(now.unknown_share)} of the cells are unknown, and it was {share(before.unknown_share)}"
 
 
 def _fields(before: Mapping[str, Field], now: Mapping[str, Field]) -> Iterator[str]:
@@ -128,9 +135,10 @@ def _fields(before: Mapping[str, Field], now: Mapping[str, Field]) -> Iterator[s
         new = now.get(where)
         if new is None:
             continue  # a field that is gone cannot be tried; a command that is gone was told
+        # Fewer values of a type that is tried whole are a narrower type, and fewer samples never showed anything.
         if weight[new.evidence] < weight[old.evidence]:
             yield f"{where} was {old.evidence} and is {new.evidence}"
-        elif new.tried < old.tried:
+        elif new.evidence == old.evidence == "declared" and new.tried < old.tried:
             yield f"{where} took {old.tried:,} values and takes {new.tried:,}"
 
 

@@ -18,6 +18,7 @@ from eventcore.check.matrix_html import matrix_html
 from eventcore.check.matrix_json import matrix_data
 from eventcore.check.matrix_markdown import matrix_markdown
 from eventcore.check.matrix_text import matrix_text
+from eventcore.check.matrix_words import share
 from eventcore.check.overlay import overlay
 from eventcore.check.ratchet import Change, compare, evidence_of, read, written
 from eventcore.check.render_json import data_of
@@ -64,7 +65,7 @@ def tell(call: Call, target: Target, answer: Report, wanted: Wanted, bounds: Bou
     if matrix is not None and wanted.ratchet is not None:
         change = _ratchet(wanted.ratchet, answer, matrix)
         data["ratchet"], codes = _change_data(change), [*codes, 0 if change is None or change.holds else FAIL]
-        shown.append("\n".join(_change_lines(wanted.ratchet, change)))
+        shown.append("\n".join(_change_lines(wanted.ratchet, change, matrix.unknown_share)))
     if wanted.grade:
         marks = grade(target, bounds=bounds)
         data["grade"] = grade_data(marks)
@@ -108,17 +109,25 @@ def _ratchet(file: Path, answer: Report, matrix: Matrix) -> Change | None:
 
 def _change_data(change: Change | None) -> dict[str, Any]:
     if change is None:
-        return {"new": True, "lapsed": False, "shrunk": [], "other": []}
-    return {"new": False, "lapsed": change.lapsed, "shrunk": list(change.shrunk), "other": list(change.other)}
+        return {"new": True}
+    return {
+        "new": False,
+        "lapsed": change.lapsed,
+        "unknown_share_before": change.was_unknown,
+        "shrunk": list(change.shrunk),
+        "other": list(change.other),
+    }
 
 
-def _change_lines(file: Path, change: Change | None) -> Iterator[str]:
+def _change_lines(file: Path, change: Change | None, now: float) -> Iterator[str]:
     if change is None:
         yield f"{file}: written, for the next check to compare with"
+        yield f"  unknown: {share(now)} of the cells"
         return
     said = "the code has changed, and " if change.lapsed else ""
     kept = f"{said}everything that was known is known" if change.holds else f"{said}the known region has shrunk"
     yield f"{file}: {kept}"
+    yield f"  unknown: {share(change.was_unknown)} of the cells before, {share(change.is_unknown)} now"
     yield from (f"  no longer: {each}" for each in change.shrunk)
     yield from (f"  changed: {each}" for each in change.other)
     if not change.holds:
