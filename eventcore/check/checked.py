@@ -10,6 +10,7 @@ from eventcore.aggregate import Aggregate, Command, Event, State
 from eventcore.check.abstraction import Abstraction
 from eventcore.check.properties import Property
 from eventcore.check.scope import Scope
+from eventcore.check.symmetry import Symmetry
 from eventcore.errors import NotSupported, UnknownName
 
 
@@ -21,7 +22,9 @@ class Checked(Generic[State, Command, Event]):
     states an instance may rest for ever: then any other state that no command leaves is a finding. `enforced` names
     invariants that `decide` leaves to the turn on purpose: a turn that would break one counts as refused; without it,
     it is a finding, since somebody forgot to ask. `abstraction` says how states are told apart in the matrix, where the
-    types do not say it well. Raises NotSupported and UnknownName where it contradicts itself.
+    types do not say it well. `symmetry` says which instances are alike, so that a search can take states
+    that differ in them alone for one, where it is asked to. Raises NotSupported and UnknownName where it contradicts
+    itself.
     """
 
     aggregate: Aggregate[State, Command, Event]
@@ -31,6 +34,7 @@ class Checked(Generic[State, Command, Event]):
     finished: Callable[[State], bool] | None = None
     enforced: Sequence[str] = ()
     abstraction: Abstraction | None = None
+    symmetry: Symmetry | None = None
 
     def __post_init__(self) -> None:
         guards = [guard.name for guard in self.aggregate.guards]

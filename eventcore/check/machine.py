@@ -15,7 +15,7 @@ from eventcore.turn import Accepted, Refused, Violated
 S = TypeVar("S")
 L = TypeVar("L")
 
-FaultKind = Literal["raises", "unhandled", "non_deterministic", "mutates", "codec"]
+FaultKind = Literal["raises", "unhandled", "non_deterministic", "mutates", "codec", "not_symmetric"]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def data_of(report: Report) -> dict[str, Any]:
         "distinct": report.distinct,
         "transitions": report.transitions,
         "depth": report.depth,
+        "instances": report.instances,
         "refused": report.refused,
         "evidence": report.evidence,
         "findings": [

@@ -21,6 +21,7 @@ TITLES = {
     "unhandled": "a forgotten case",
     "non_deterministic": "two results for one input",
     "mutates": "the state is changed in place",
+    "not_symmetric": "instances that are not alike",
     "codec": "a value does not survive being written",
 }
 

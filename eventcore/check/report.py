@@ -69,6 +69,7 @@ class Report:
     code_hash: str
     seconds: float
     memory_bytes: int
+    instances: int = 0  # that were taken to be alike: then what was counted are orbits, not states
 
     @property
     def exit_code(self) -> int:
@@ -78,7 +79,8 @@ class Report:
     @property
     def evidence(self) -> str:
         """What the verdict rests on, in one line."""
-        counts = f"{self.distinct:,} states, {self.transitions:,} transitions, depth {self.depth}"
+        alike = f" up to which of {self.instances} instances is which" if self.instances else ""
+        counts = f"{self.distinct:,} states{alike}, {self.transitions:,} transitions, depth {self.depth}"
         sampled = sum(leaf.evidence == "sampled" for leaf in self.domains)
         declared = sum(leaf.evidence == "declared" for leaf in self.domains)
         tried = f"{sampled} field{'s' * (sampled > 1)} sampled" if sampled else "every argument tried"

@@ -22,10 +22,13 @@ from eventcore.check.report import Finding, Reason, Report, Verdict
 from eventcore.check.scope import Bounds, Scope
 from eventcore.check.search import Explored, Noticed, Plan, Pulse, search
 from eventcore.check.source import Source, shown
+from eventcore.check.symmetric import SymmetricMachine
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.check.traced import trace_along
 from eventcore.codehash import code_hash
+from eventcore.errors import NotSupported
 
+UNCUT, ALL_STATES = "a search that is not cut", "a search of all states, without --symmetric"
 ENGINE = 1  # raised whenever a change of the checker could change a verdict
 
 
@@ -39,11 +42,13 @@ def check(
     scope: Scope | None = None,
     bounds: Bounds = Bounds(),  # noqa: B008 - a value that cannot change
     keep_going: bool = False,
+    symmetric: bool = False,
     progress: Callable[[Pulse], None] = silent,
 ) -> Report:
     """Search every state that an aggregate can reach in its scope, and judge it. Stops at the first finding.
 
-    With `keep_going` it goes on, and reports one shortest trace for each claim that is broken. KeyboardInterrupt ends
+    With `keep_going` it goes on, and reports one shortest trace for each claim that is broken. With `symmetric`, states
+    that differ only in which instance is which are one, as the symmetry of the Checked says. KeyboardInterrupt ends
     it with a report of what was found so far. Raises CallerError where the scope does not fit.
     """
     checked = what if isinstance(what, Checked) else Checked(what)
@@ -51,8 +56,32 @@ def check(
         checked = replace(checked, scope=scope)
     machine = AggregateMachine(checked)
     plan = Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going)
+    if symmetric:
+        return _of_orbits(machine, plan, progress)
     found = search(machine, plan, progress)
     return _report(machine, found, bounds, _of_ways(machine, found))
+
+
+def _of_orbits(machine: AggregateMachine, plan: Plan, progress: Callable[[Pulse], None]) -> Report:
+    symmetry = machine.checked.symmetry
+    if symmetry is None:
+        raise NotSupported(f"{machine.name} declares no symmetry; write Checked(..., symmetry=Symmetry(...)).")
+    alike = SymmetricMachine(machine, symmetry)
+    found = search(alike, replace(plan, seen=alike.orbits), progress)
+    claims = [each for each in machine.checked.properties if each.kind in OF_WAYS]
+    report = _report(machine, found, plan.bounds, None if claims else Answers(), ALL_STATES)
+    count = len(symmetry.instances)
+    doubt = (
+        f"states that differ only in which of {count} instances is which were taken for one; in {alike.tried:,} of "
+        f"{found.expanded:,} states, every step and claim was tried with the instances changed"
+    )
+    said = f"{report.code_hash} {shown(symmetry)}".encode()
+    return replace(
+        report,
+        instances=count,
+        doubts=[doubt, *report.doubts],
+        code_hash=hashlib.blake2b(said, digest_size=8).hexdigest(),
+    )
 
 
 def _of_ways(machine: AggregateMachine, found: Explored) -> Answers | None:
@@ -73,14 +102,16 @@ def _of_ways(machine: AggregateMachine, found: Explored) -> Answers | None:
         found.memory_bytes = used_bytes()
 
 
-def _report(machine: AggregateMachine, found: Explored, bounds: Bounds, answers: Answers | None) -> Report:
+def _report(
+    machine: AggregateMachine, found: Explored, bounds: Bounds, answers: Answers | None, remedy: str = UNCUT
+) -> Report:
     checked = machine.checked
     unmet = [] if answers is None else answers.unmet
     findings = [*(_finding(machine, found, each) for each in found.noticed), *_never_seen(checked, found)]
     findings += [_unmet(machine, found, each) for each in unmet]
     reasons = [*_reasons(machine, found, bounds)]
     if answers is None:
-        reasons += _unjudged(checked)
+        reasons += _unjudged(checked, remedy)
     verdict: Verdict = "fail" if findings else "inconclusive" if reasons else "pass"
     fired = {cls.__name__: found.fired.get(cls, 0) for cls in machine.aggregate.command_checks}
     if len(machine.contexts) > 1:
@@ -219,10 +250,10 @@ def _reasons(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Iter
                 yield Reason(f"{each.name} was not seen so far", "a search that is not cut")
 
 
-def _unjudged(checked: Checked[Any, Any, Any]) -> Iterator[Reason]:
+def _unjudged(checked: Checked[Any, Any, Any], remedy: str) -> Iterator[Reason]:
     for each in checked.properties:
         if each.kind in OF_WAYS:
-            yield Reason(f"{each.name} was not judged: it needs every state and step", "a search that is not cut")
+            yield Reason(f"{each.name} was not judged: it needs every state and step", remedy)
 
 
 def _idle(answers: Answers | None) -> list[str]:

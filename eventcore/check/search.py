@@ -17,7 +17,7 @@ from array import array
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 from eventcore.check.machine import Fault, Machine, Outcome, Refusals
 from eventcore.check.memory import limit_bytes, used_bytes
@@ -99,15 +99,28 @@ class Explored:
         return found[::-1]
 
 
+class Seen(Protocol):
+    """What a search remembers of the states that it met: a set of them, or of what counts as one state."""
+
+    def __contains__(self, state: object, /) -> bool:
+        """Whether this state was met."""
+        ...
+
+    def add(self, state: Any, /) -> None:
+        """Remember a state."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What a search looks for, and when it stops."""
+    """What a search looks for, when it stops, and with what memory of the states that it met."""
 
     properties: Sequence[Property] = ()
     finished: Callable[[Any], bool] | None = None
     within: Callable[[Any], bool] | None = None
     bounds: Bounds = field(default_factory=Bounds)
     keep_going: bool = False
+    seen: Callable[[], Seen] = set[Any]
 
 
 def search(machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], None] = lambda _: None) -> Explored:
@@ -145,7 +158,7 @@ class _Search:
         self._machine = machine
         self._plan = plan
         self._progress = progress
-        self._seen: set[Any] = set()
+        self._seen = plan.seen()
         self._always = [each for each in plan.properties if each.kind == "always"]
         self._steps = [each for each in plan.properties if each.kind == "always_step"]
         self._wanted = [each for each in plan.properties if each.kind == "sometimes"]
