@@ -146,7 +146,7 @@ def induction(
                 name = outcome.invariant if isinstance(outcome, Violated) else outcome.name
                 if (name, reach) not in questions:
                     questions[name, reach] = _question(machine, found, cells, state, label, outcome, reach)
-    reasons = [*([typed.why] if typed.why else []), *(f"{each} was sampled" for each in _sampled(machine))]
+    reasons = [*([typed.why] if typed.why else []), *_sampled(machine)]
     reasons += [f"{leaf.where} took {leaf.shown}, as declared" for leaf in typed.leaves if _narrow(leaf)]
     if leaving:
         reasons.append(
@@ -180,8 +180,19 @@ def _narrow(leaf: Leaf) -> bool:
     return leaf.evidence == "declared" and leaf.tried != leaf.typed
 
 
+def sampled_columns(machine: AggregateMachine) -> set[str]:
+    """The kinds of commands of which only samples are tried: of their fields, or of the contexts they are decided in."""
+    domains = Domains(machine.checked.scope)
+    one_context = machine.aggregate.takes_context and not machine.checked.scope.contexts
+    kinds = machine.aggregate.command_checks
+    return {cls.__name__ for cls in kinds if one_context or domains.of_class(cls).evidence == "sampled"}
+
+
 def _sampled(machine: AggregateMachine) -> list[str]:
-    return [leaf.where for leaf in machine.leaves if leaf.evidence == "sampled"]
+    fields = [f"{leaf.where} was sampled" for leaf in machine.leaves if leaf.evidence == "sampled"]
+    if machine.aggregate.takes_context and not machine.checked.scope.contexts:
+        fields.append("decide takes a Context, and one time and one command id were tried")
+    return list(dict.fromkeys(fields))
 
 
 def _question(

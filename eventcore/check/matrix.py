@@ -20,7 +20,7 @@ from eventcore.aggregate import Aggregate
 from eventcore.check.abstraction import Abstraction, Row, settled_for, untold
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
-from eventcore.check.induction import Typed, sweep, typed_states
+from eventcore.check.induction import Typed, sampled_columns, sweep, typed_states
 from eventcore.check.judge import Judge
 from eventcore.check.matrix_cells import Cell, Tallies, settled
 from eventcore.check.run import hash_of, silent
@@ -153,7 +153,7 @@ def matrix_of(
     reached, depths = _look(machine, found, cells)
     typed = typed_states(checked, cells)
     swept = _swept(machine, typed, cells)
-    sampled = {leaf.where.partition(".")[0] for leaf in machine.leaves if leaf.evidence == "sampled"}
+    sampled = sampled_columns(machine)
     columns = [cls.__name__ for cls in machine.aggregate.command_checks]
     rows: dict[Row, dict[str, Cell]] = {}
     for row in [*depths, *(row for row in swept.rows if row not in depths)]:

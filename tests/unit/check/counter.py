@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 from msgspec.structs import replace
 
-from eventcore import Aggregate, Value, require
+from eventcore import Aggregate, Context, Value, require
 
 PRICE = 3
 Part = Annotated[int, Meta(ge=1, le=2)]
@@ -86,3 +86,54 @@ def weak(order: Order) -> bool:
 
 orders = Aggregate("order", Order, decide, evolve, invariants=[shipped_is_paid])
 careless = Aggregate("order", Order, decide_without_asking, evolve, invariants=[shipped_is_paid])
+
+
+# --- a command that holds a value of its own, and one that depends on the time -----------------------------------------
+
+
+class Label(Value):
+    """What is written on a parcel: there is no end of it."""
+
+    text: str
+
+
+class Send(Value):
+    """Send a parcel."""
+
+    label: Label
+
+
+class Open(Value):
+    """Open it."""
+
+
+class Moved(Value):
+    """It is under way, or no longer."""
+
+    sent: bool
+
+
+class Parcel(Value):
+    """Whether it is under way."""
+
+    sent: bool = False
+
+
+def move(parcel: Parcel, event: Moved) -> Parcel:
+    """The parcel after `event`."""
+    return replace(parcel, sent=event.sent)
+
+
+def decide_parcel(parcel: Parcel, command: Send | Open) -> list[Moved]:
+    """What follows; refused with `sent` or `not_sent`."""
+    require(isinstance(command, Send) is not parcel.sent, "sent" if isinstance(command, Send) else "not_sent")
+    return [Moved(isinstance(command, Send))]
+
+
+def decide_in_time(parcel: Parcel, command: Open, context: Context) -> list[Moved]:
+    """Whether it is the first of a month when it is opened."""
+    return [Moved(context.time.day == 1 and not parcel.sent and command == Open())]
+
+
+parcels = Aggregate("parcel", Parcel, decide_parcel, move)
+timed = Aggregate("timed", Parcel, decide_in_time, move)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import product
+from uuid import UUID
 
 import pytest
 
+from eventcore import Context
 from eventcore.check import Bounds, Checked, Scope
 from eventcore.check.abstraction import Abstraction, derived, labelled, multiset
 from eventcore.check.matrix import Matrix, matrix_of
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, checked, three
-from tests.unit.check.counter import Order, careless, orders
+from tests.unit.check.counter import Order, careless, orders, parcels, timed
 
 FACETS = [*derived(TwoPhase, "decision"), multiset("phases", Phase, 3)]
 
@@ -78,6 +81,19 @@ def test_typed_states_make_a_column_known_though_another_column_was_sampled() ->
     levels = {(column, cell.level) for _, column, cell in matrix.cells()}
     assert levels == {("Ship", "inductive"), ("Pay", "sampled")}
     assert 0 < matrix.unknown_share < 1
+
+
+def test_what_is_sampled_within_a_nested_value_makes_its_command_sampled() -> None:
+    matrix = matrix_of(parcels)
+    assert {(column, cell.level) for _, column, cell in matrix.cells()} == {("Send", "sampled"), ("Open", "inductive")}
+
+
+def test_a_decision_that_takes_a_context_is_sampled_until_contexts_are_declared() -> None:
+    assert matrix_of(timed).unknown == matrix_of(timed).size
+    declared = Checked(
+        timed, Scope(contexts=[Context.at(datetime(2026, 1, day, tzinfo=UTC), UUID(int=1)) for day in (1, 2)])
+    )
+    assert matrix_of(declared).unknown == 0
 
 
 def test_a_step_that_breaks_an_invariant_shows_in_its_cell() -> None:
