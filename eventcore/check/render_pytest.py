@@ -38,9 +38,10 @@ def pytest_of(report: Report, target: str) -> str:
 
 def _test(finding: Finding, title: str, name: str, source: Source) -> Iterator[str]:
     yield from ("", "", f"def test_{title}() -> None:")
-    if finding.trace is None or finding.kind in OF_WAYS:
+    if finding.trace is None or finding.kind in OF_WAYS or finding.kind == "not_symmetric":
         source.imports.setdefault("eventcore.check", set()).add("check")
-        yield f"    assert {finding.name!r} not in [finding.name for finding in check({name}).findings]"
+        asked = f"{name}, symmetric=True" if finding.kind == "not_symmetric" else name
+        yield f"    assert {finding.name!r} not in [finding.name for finding in check({asked}).findings]"
         return
     source.imports.setdefault("eventcore.check", set()).add("retrace")
     yield f"    start = {source.of(finding.trace.initial)}"

@@ -28,6 +28,7 @@ from eventcore.check.traced import trace_along
 from eventcore.codehash import code_hash
 from eventcore.errors import NotSupported
 
+WHOLE = "states are kept whole and compared by equality: no two are taken for one"
 UNCUT, ALL_STATES = "a search that is not cut", "a search of all states, without --symmetric"
 ENGINE = 1  # raised whenever a change of the checker could change a verdict
 
@@ -79,7 +80,7 @@ def _of_orbits(machine: AggregateMachine, plan: Plan, progress: Callable[[Pulse]
     return replace(
         report,
         instances=count,
-        doubts=[doubt, *report.doubts],
+        doubts=[doubt, *(each for each in report.doubts if each != WHOLE)],
         code_hash=hashlib.blake2b(said, digest_size=8).hexdigest(),
     )
 
@@ -296,7 +297,7 @@ def _doubts(machine: AggregateMachine, found: Explored) -> Iterator[str]:
         yield f"{names}: read by nothing, so their values do not matter, as long as they stay within their types' bounds"
     if machine.checked.enforced:
         yield f"{', '.join(machine.checked.enforced)}: left to the turn, which refuses what would break it"
-    yield "states are kept whole and compared by equality: no two are taken for one"
+    yield WHOLE
 
 
 def _declared(leaves: Sequence[Leaf]) -> dict[tuple[str, str, int | None], list[str]]:

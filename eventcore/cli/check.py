@@ -40,6 +40,12 @@ def check_(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Report one trace for each claim that is broken, not only the first.")
     ] = False,
+    symmetric: Annotated[
+        bool,
+        typer.Option(
+            "--symmetric", help="Take states for one that differ only in which instance is which, as declared."
+        ),
+    ] = False,
     pytest: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is found as tests, which fail until it is mended.")
     ] = None,
@@ -70,6 +76,8 @@ def check_(
     The matrix, the ratchet and the overlay speak of rows of states: of what the types tell apart, or what the Checked's
     abstraction declares. `--overlay` reads the events of the app's aggregate of the same name.
 
+    `--symmetric` needs a Checked that declares its symmetry, and leaves claims about what happens in the end unjudged.
+
     Ends with 0 for pass, 1 for fail, 2 for inconclusive (something was cut or sampled), 3 where it could not run.
     """
     call = call_of(context)
@@ -78,7 +86,7 @@ def check_(
         found = _resolved(call, target)
         bounds = Bounds(states, None if memory is None else _bytes(memory))
         with _watched(call) as progress:
-            answer = check(found, bounds=bounds, keep_going=keep_going, progress=progress)
+            answer = check(found, bounds=bounds, keep_going=keep_going, symmetric=symmetric, progress=progress)
         if pytest is not None and answer.findings:
             pytest.write_text(pytest_of(answer, _place(found, target)), encoding="utf-8")
             call.output.note(f"written: {pytest}")

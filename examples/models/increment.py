@@ -12,7 +12,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from eventcore import Aggregate, Value, require
-from eventcore.check import Checked, Scope, always
+from eventcore.check import Checked, Scope, Symmetry, always
 from examples.models.tuples import put
 
 ThreadNumber = Annotated[int, Meta(ge=0)]
@@ -191,17 +191,21 @@ def all_have_written(counter: Counter) -> bool:
     return all(thread.line in HAVE_WRITTEN for thread in counter.threads) and not counter.locked
 
 
+def _alike(threads: int) -> Symmetry:
+    return Symmetry(range(threads), named=["thread"], indexed=["threads"])
+
+
 def checked(threads: int) -> Checked[Counter, PlainCommand, PlainEvent]:
     """What is claimed of so many threads without a lock, wrongly."""
     scope = Scope(domains={"thread": range(threads)})
     claims = [always(counts_the_writers)]
-    return Checked(counter_of(threads), scope, claims, finished=all_have_written)
+    return Checked(counter_of(threads), scope, claims, finished=all_have_written, symmetry=_alike(threads))
 
 
 def checked_with_lock(threads: int) -> Checked[Counter, Command, Event]:
     """What is claimed of so many threads with a lock."""
     scope = Scope(domains={"thread": range(threads)})
-    return Checked(locked_counter_of(threads), scope, finished=all_have_written)
+    return Checked(locked_counter_of(threads), scope, finished=all_have_written, symmetry=_alike(threads))
 
 
 two, three = checked(2), checked(3)

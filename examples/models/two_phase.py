@@ -14,7 +14,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from eventcore import Aggregate, Value, require
-from eventcore.check import Checked, Scope
+from eventcore.check import Checked, Scope, Symmetry
 from examples.models.t_commit import Phase
 from examples.models.tuples import put
 
@@ -201,7 +201,9 @@ def two_phase_of(managers: int) -> Aggregate[TwoPhase, Command, Event]:
 
 def checked(managers: int) -> Checked[TwoPhase, Command, Event]:
     """The search of so many managers: each command for each of them."""
-    return Checked(two_phase_of(managers), Scope({"manager": range(managers)}), finished=all_decided)
+    scope = Scope({"manager": range(managers)})
+    alike = Symmetry(range(managers), named=["manager"], indexed=["phases", "heard", "said"])
+    return Checked(two_phase_of(managers), scope, finished=all_decided, symmetry=alike)
 
 
 three, five, seven, eight = checked(3), checked(5), checked(7), checked(8)

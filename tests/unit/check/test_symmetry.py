@@ -16,6 +16,7 @@ from msgspec import Meta, structs
 from eventcore import Aggregate, Context, Map, Value, require
 from eventcore.check import Checked, Scope, Step, Symmetry, always, always_step, check, never_stuck, retrace, sometimes
 from eventcore.check.aggregate import AggregateMachine
+from eventcore.check.render_pytest import pytest_of
 from eventcore.check.search import Plan, search
 from eventcore.check.symmetry import Orbits
 from eventcore.errors import NotSupported, UnknownName
@@ -193,6 +194,7 @@ def test_code_that_picks_an_instance_out_is_found() -> None:
     assert (report.verdict, finding.kind) == ("fail", "not_symmetric")
     assert "with the instances changed" in finding.message
     assert finding.trace is not None
+    assert "check(checked, symmetric=True)" in pytest_of(report, "tests.parts:checked")
 
 
 def test_a_claim_that_picks_an_instance_out_is_found() -> None:
@@ -248,6 +250,7 @@ def test_a_report_says_that_it_counted_orbits_and_its_verdict_is_another() -> No
     report = check(checked, symmetric=True)
     assert report.evidence.startswith("80 states up to which of 3 instances is which, 318 transitions, depth 11;")
     assert "in 80 of 80 states, every step and claim was tried with the instances changed" in report.doubts[0]
+    assert not any("no two are taken for one" in doubt for doubt in report.doubts)
     assert report.code_hash != check(checked).code_hash == check(two_phase.three).code_hash
 
 
