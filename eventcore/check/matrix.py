@@ -62,6 +62,14 @@ class Escape:
 
 
 @dataclass(frozen=True)
+class Production:
+    """How much of production was laid over the model: its turns, and the instances that they were of."""
+
+    turns: int
+    instances: int
+
+
+@dataclass(frozen=True)
 class Matrix:
     """What is known of a machine. `rows` hold those that were met, nearest first; of the others there are only numbers.
 
@@ -85,6 +93,7 @@ class Matrix:
     abstraction: Abstraction
     machine: AggregateMachine
     found: Explored
+    production: Production | None = None
     escapes: Sequence[Escape] = field(default_factory=tuple[Escape, ...])
 
     @property

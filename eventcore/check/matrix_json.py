@@ -39,6 +39,9 @@ def matrix_data(matrix: Matrix) -> dict[str, Any]:
             {"from": list(one), "command": command, "to": list(other), "always": always}
             for (one, command, other), always in matrix.edges().items()
         ],
+        "production": None
+        if matrix.production is None
+        else {"turns": matrix.production.turns, "instances": matrix.production.instances},
         "escapes": [
             {"instance": e.instance, "at": e.at, "row": list(e.row), "command": e.command, "what": e.what}
             for e in matrix.escapes

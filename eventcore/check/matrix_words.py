@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from eventcore.check.matrix import Count, Matrix
+from eventcore.check.matrix import Count, Matrix, Production
 from eventcore.check.matrix_cells import Cell
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.turn import Accepted
@@ -83,11 +83,25 @@ def remarks(matrix: Matrix) -> Iterator[str]:
         yield f"Not told apart: {', '.join(matrix.untold)}."
     for finding in matrix.findings:
         yield f"Wrong: {finding}."
+    if matrix.production is not None:
+        yield from _production(matrix, matrix.production)
     rest = matrix.conceivable - len(matrix.depths)
     if rest:
         rows = "1 row was" if rest == 1 else f"{rest:,} rows were"
         known = matrix.exhausted and matrix.conceivable == matrix.closed
         yield f"{rows} not reached: {'unreachable in this scope' if known else 'unknown'}."
+
+
+def _production(matrix: Matrix, production: Production) -> Iterator[str]:
+    """How well the model fits what happened, and how much of the model ever happened."""
+    stayed = production.instances - len(matrix.escapes)
+    fits = share(stayed / production.instances) if production.instances else "none"
+    yield (
+        f"Production: {production.turns:,} turns of {production.instances:,} instances, of which {stayed:,} ({fits}) "
+        "stayed within what the model knows."
+    )
+    may = [cell for row, _, cell in matrix.cells() if row in matrix.depths and cell.tally.accepting]
+    yield f"Of {len(may):,} reached cells that accept something, production has used {sum(c.observed is not None for c in may):,}."
 
 
 def legend(matrix: Matrix) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eventcore.check.abstraction import Row
-from eventcore.check.matrix import Count, Escape, Matrix
+from eventcore.check.matrix import Count, Escape, Matrix, Production
 from eventcore.check.matrix_cells import Cell, Observed, Tally
 
 UNNAMED = ""  # the command of a turn whose command is not known any more
@@ -39,7 +39,11 @@ def overlay(matrix: Matrix, turns: Iterable[Seen]) -> Matrix:
     escapes: dict[str, Escape] = {}
     states: set[Any] = set()
     rows: set[Row] = set()
+    instances: set[str] = set()
+    count = 0
     for turn in turns:
+        count += 1
+        instances.add(turn.instance)
         before, after = matrix.abstraction.row(turn.before), matrix.abstraction.row(turn.after)
         states |= {turn.before, turn.after}
         rows |= {before, after}
@@ -66,6 +70,7 @@ def overlay(matrix: Matrix, turns: Iterable[Seen]) -> Matrix:
         conceivable=max(matrix.conceivable, matrix.abstraction.conceivable(held)),
         closed=max(matrix.closed, matrix.abstraction.conceivable(held, anything_else=False)),
         sets=replace(matrix.sets, seen=Count(len(states), len(rows))),
+        production=Production(count, len(instances)),
         escapes=list(escapes.values()),
     )
 

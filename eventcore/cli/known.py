@@ -67,7 +67,8 @@ def tell(call: Call, target: Target, answer: Report, wanted: Wanted, bounds: Bou
         data["ratchet"], codes = _change_data(change), [*codes, 0 if change is None or change.holds else FAIL]
         shown.append("\n".join(_change_lines(wanted.ratchet, change, matrix.unknown_share)))
     if wanted.grade:
-        marks = grade(target, bounds=bounds)
+        with call.reporting() as progress:
+            marks = grade(target, bounds=bounds, progress=lambda done, end: progress("changes", done, end))
         data["grade"] = grade_data(marks)
         shown.append(grade_text(marks))
     code = _worst(codes)

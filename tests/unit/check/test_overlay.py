@@ -31,6 +31,9 @@ def test_what_production_does_within_the_model_is_counted_with_its_first_and_las
     assert (observed.count, observed.first, observed.last) == (3, "shop.order.events[0]@1", "shop.order.events[0]@9")
     assert matrix.sets.seen is not None
     assert (matrix.sets.seen.states, matrix.sets.seen.rows) == (4, 4)
+    shown = matrix_text(matrix)
+    assert "Production: 5 turns of 3 instances, of which 3 (100 %) stayed within what the model knows." in shown
+    assert "Of 3 reached cells that accept something, production has used 3." in shown
 
 
 def test_an_escape_is_the_first_position_at_which_an_instance_is_where_nothing_can_be() -> None:
