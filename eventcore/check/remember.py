@@ -1,154 +1,86 @@
-"""Deciding once what depends on few fields: what a command meets is remembered by the fields of the state that decide read.
+"""Turns taken once for all states that look alike to them: what a command meets with, and what its events change.
 
-In a search most turns ask what was asked before: whether a manager may prepare depends on the managers' phases, and
-not on what has been heard. So decide is watched: it is given a state that notes which of its fields are looked at, and
-its answer is kept under the values of these fields. Where they come again, so does the answer; only evolve is called.
+In a search most turns ask what was asked before: whether a manager may prepare depends on the managers' phases, and not
+on what has been heard; and the event changes these phases and no more. So decide and evolve are watched
+(`eventcore.check.watch`): which fields of the state they read, and which they replace by what. It is kept under the values
+of the fields that were read. Where these come again, so does the outcome, and neither function is called.
 
-R1  What decide answers depends on nothing but the command and the fields that it read: it is a pure function, and two
-    states that agree on all that any watched run of this command read give the same answer.
-R2  A watched state holds no values of its own. Whatever looks at it past Python's attributes (`==`, `hash`, `replace`,
-    an encoder) finds nothing it can use and raises Opaque; such a command is decided in every state.
-R3  A watched answer must equal the one that the turn gives, or the command is decided in every state.
+R1  What decide and evolve give depends on nothing but their arguments: they are pure, so two states that agree on every
+    field that any watched run for this command read give the same.
+R2  What cannot be watched is not remembered, nor what reads every field, nor fields that may hold anything (False equals 0
+    and is another value). Where decide can be watched and evolve cannot, decisions alone are remembered.
+R3  What a watched run gives must equal what the turn itself gives, or it is not remembered.
 R4  What is rarely asked again is not remembered: it costs more than it saves.
 
-That decide does not tell a watched state from a real one by `type(state)` is not seen here; a search compares a share of
-all steps with fresh turns (`again` of the machine).
+That a function tells a watched state from a real one by `type(state)` is not seen here; a search compares a share of all
+steps with fresh turns (`again` of the machine), and takes every turn that leads to a new state in full.
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, cast
 
-import msgspec
+from msgspec.structs import replace
 
 from eventcore.aggregate import Aggregate
 from eventcore.check.machine import Outcome, Refusals
+from eventcore.check.watch import Opaque, Watch
 from eventcore.context import Context
 from eventcore.errors import Refusal
 from eventcore.turn import Accepted, Refused, fold, take_turn
-from eventcore.value import Value
 
 LOOK_EVERY = 8_192  # expansions after which it is looked at what remembering is worth
 MISSES_MAX = 0.5  # the share of them that may be new
 
 Asked = tuple[Any, Context]
+Put = Callable[[Any, Any], Any]  # a state and new values: the state with these in some of its fields
 
 
-class Opaque(BaseException):
-    """A watched state was looked at in a way that cannot be seen. No `except Exception` of the user's may catch it."""
+class _Known(NamedTuple):
+    """What the commands of a group meet with: those accepted, and the other outcomes.
+
+    Of an accepted one, its events, and what these put where; where `put` is None, evolve is called.
+    """
+
+    accepted: list[tuple[Any, list[Any], Put | None, tuple[Any, ...]]]
+    rest: list[tuple[Any, Outcome]]
 
 
-def _refuse(*_: object, **__: object) -> NoReturn:
-    raise Opaque
+@dataclass
+class _Label:
+    """What is known of one command: what its decide and its evolve read, and whether its evolve is remembered."""
+
+    decides_by: frozenset[str] = frozenset()
+    evolves_by: frozenset[str] = frozenset()
+    evolves: bool = True
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that its outcome depends on."""
+        return self.decides_by | self.evolves_by if self.evolves else self.decides_by
 
 
-REFUSED = [
-    "eq",
-    "ne",
-    "lt",
-    "le",
-    "gt",
-    "ge",
-    "hash",
-    "bool",
-    "str",
-    "repr",
-    "format",
-    "len",
-    "iter",
-    "contains",
-    "getitem",
-    "add",
-    "radd",
-    "sub",
-    "rsub",
-    "mul",
-    "rmul",
-    "floordiv",
-    "truediv",
-    "mod",
-    "divmod",
-    "pow",
-    "neg",
-    "pos",
-    "abs",
-    "int",
-    "float",
-    "index",
-    "round",
-    "and",
-    "or",
-    "xor",
-    "rand",
-    "ror",
-    "rxor",
-    "copy",
-    "deepcopy",
-    "reduce",
-    "reduce_ex",
-    "call",
-]
-Nothing = type("Nothing", (), {f"__{name}__": _refuse for name in REFUSED})
-NOTHING = Nothing()
-
-
-class Watch:
-    """A state of `cls` that notes which of its fields are read: `reads`, since `at` was last called."""
-
-    def __init__(self, cls: type[Value]) -> None:
-        self.reads: set[str] = set()
-        self.opaque = False
-        self._real: Any = None
-        names = frozenset(cls.__struct_fields__)
-        watch = self
-
-        def read(state: object, name: str) -> object:
-            if name not in names:
-                return object.__getattribute__(state, name)
-            if state is not watch.state:  # a copy, made by what we cannot see
-                watch.opaque = True
-                raise Opaque
-            watch.reads.add(name)
-            return getattr(watch._real, name)
-
-        def refuse(*_: object) -> NoReturn:
-            watch.opaque = True
-            raise Opaque
-
-        body: dict[str, object] = {f"__{name}__": refuse for name in ("eq", "ne", "hash", "repr", "copy", "reduce")}
-        body |= {"__getattribute__": read, "__module__": cls.__module__, "__doc__": cls.__doc__}
-        made: Any = cast("Any", type(msgspec.Struct))(cls.__name__, (cls,), body)
-        self.state: Any = None
-        with contextlib.suppress(
-            Exception, Opaque
-        ):  # a class that looks at its fields when it is made; no state, no watch
-            self.state = made(*(NOTHING for _ in cls.__struct_fields__))
-
-    def at(self, real: Any) -> Any:
-        """The watched state, standing for a real one from now on."""
-        self._real = real
-        self.reads.clear()
-        self.opaque = False
-        return self.state
+def _nothing_known() -> dict[object, _Known]:
+    return {}
 
 
 @dataclass
 class _Group:
-    """Commands that read the same fields, and what they met with, by the values of these."""
+    """Commands whose outcomes depend on the same fields, and what they met with, by the values of these."""
 
     fields: frozenset[str]
     key: Callable[[Any], object]
     labels: list[Any] = field(default_factory=list[Any])
-    known: dict[object, tuple[list[tuple[Any, list[Any]]], list[tuple[Any, Any]]]] = field(default_factory=dict)  # pyright: ignore[reportUnknownVariableType]  # as declared
+    known: dict[object, _Known] = field(default_factory=_nothing_known)
     misses: int = 0
 
 
 class Remembered:
-    """The steps of an aggregate, most of its decisions taken from memory. `asked` gives a label's command and context."""
+    """The steps of an aggregate, most of them from memory. `asked` gives a label's command and context."""
 
     def __init__(
         self,
@@ -162,10 +94,15 @@ class Remembered:
         self._never = frozenset(never)
         self._fields = len(aggregate.state_type.__struct_fields__)
         self._watch = Watch(aggregate.state_type)
-        self._reads: dict[Any, frozenset[str]] = dict.fromkeys(labels, frozenset[str]())
+        self._labels = {label: _Label() for label in labels}
         self._groups: list[_Group] = []
         self._plain: list[tuple[Any, Any, Context]] = []
         self._expanded = 0
+        self._events: dict[str, list[Any]] = {}
+        self._values: dict[str, dict[Any, Any]] = {name: {} for name in aggregate.state_type.__struct_fields__}
+        if self._watch.state is None:
+            for label in list(self._labels):
+                self._give_up(label)
         self._regroup()
 
     def steps(self, state: Any) -> Sequence[tuple[Any, Outcome]]:
@@ -173,16 +110,20 @@ class Remembered:
         found: list[tuple[Any, Outcome]] = []
         aggregate, evolve = self._aggregate, self._aggregate.evolve
         for group in self._groups:
-            entry = group.known.get(group.key(state))
-            if entry is None:
-                entry = self._decided(group, state)
-                if entry is None:
+            known = group.known.get(group.key(state))
+            if known is None:
+                known = self._taken(group, state)
+                if known is None:
                     return self.steps(state)  # a command read more than was known: the groups are others now
-            accepted, rest = entry
-            for label, events in accepted:
-                following = evolve(state, events[0]) if len(events) == 1 else fold(aggregate, state, events)
+            for label, events, put, values in known.accepted:
+                if put is not None:
+                    following = put(state, values)
+                elif len(events) == 1:
+                    following = evolve(state, events[0])
+                else:
+                    following = fold(aggregate, state, events)
                 found.append((label, Accepted(events, following)))
-            found += rest
+            found += known.rest
         for label, command, context in self._plain:
             found.append((label, take_turn(aggregate, state, command, context)))
         self._expanded += 1
@@ -190,45 +131,75 @@ class Remembered:
             self._forget()
         return found
 
-    def _decided(self, group: _Group, state: Any) -> tuple[list[tuple[Any, list[Any]]], list[tuple[Any, Any]]] | None:
-        """Decide the commands of a group and keep what they meet with; None where the groups had to change."""
+    def _taken(self, group: _Group, state: Any) -> _Known | None:
+        """Take the turns of a group and keep what they meet with; None where the groups had to change."""
         group.misses += 1
-        accepted: list[tuple[Any, list[Any]]] = []
-        rest: list[tuple[Any, Any]] = []
+        known = _Known([], [])
         refusals: dict[str, int] = {}
         grown = False
         for label in group.labels:
-            command, context = self._asked(label)
-            outcome: Outcome = take_turn(self._aggregate, state, command, context)
-            if isinstance(outcome, Accepted):
-                outcome = Accepted(list(outcome.events), outcome.state)  # decide may keep its list and change it later
-            reads = self._watched(state, command, context, outcome)
-            if reads is None or reads & self._never or len(reads) == self._fields:  # all: it never comes again
-                del self._reads[label]
-                self._plain.append((label, command, context))
-                grown = True
-            elif not reads <= group.fields:
-                self._reads[label] = group.fields | reads
+            outcome, changes = self._watched(label, state)
+            if label not in self._labels or not self._labels[label].fields <= group.fields:
                 grown = True
             elif isinstance(outcome, Refused):
                 refusals[outcome.reason] = refusals.get(outcome.reason, 0) + 1
             elif isinstance(outcome, Accepted):
-                accepted.append((label, outcome.events))
+                known.accepted.append(self._kept(label, outcome.events, changes))
             else:
-                rest.append((label, outcome))
+                known.rest.append((label, outcome))
         if grown:
             self._regroup()
             return None
         if refusals:
-            rest.append((None, Refusals(tuple(refusals.items()))))
-        entry = group.known[group.key(state)] = (accepted, rest)
-        return entry
+            known.rest.append((None, Refusals(tuple(refusals.items()))))
+        group.known[group.key(state)] = known
+        return known
 
-    def _watched(self, state: Any, command: Any, context: Context, outcome: Outcome) -> frozenset[str] | None:
+    def _kept(
+        self, label: Any, events: list[Any], changes: dict[str, Any] | None
+    ) -> tuple[Any, list[Any], Put | None, tuple[Any, ...]]:
+        """What is kept of an accepted command, in little memory: equal events and equal values are kept once."""
+        events = self._events.setdefault(repr(events), events)
+        if changes is None:
+            return label, events, None, ()
+        values = tuple(
+            value if name in self._never else self._values[name].setdefault(value, value)
+            for name, value in changes.items()
+        )
+        return label, events, _putting(tuple(changes)), values
+
+    def _watched(self, label: Any, state: Any) -> tuple[Outcome, dict[str, Any] | None]:
+        """Take one turn, and note what it depends on; what cannot be told is given up."""
+        command, context = self._asked(label)
+        outcome: Outcome = take_turn(self._aggregate, state, command, context)
+        if isinstance(outcome, Accepted):
+            outcome = Accepted(list(outcome.events), outcome.state)  # decide may keep its list and change it later
+        about = self._labels[label]
+        reads = self._decided(state, command, context, outcome)
+        if reads is None or not self._is_worth(about.decides_by | reads):
+            self._give_up(label)
+            return outcome, None
+        about.decides_by |= reads
+        if not about.evolves or not isinstance(outcome, Accepted):
+            return outcome, None
+        evolved = self._watch.changes(self._aggregate.evolve, state, outcome.events)
+        if (
+            evolved is None
+            or not self._is_worth(about.fields | evolved[0])
+            or not _leads_to(state, evolved[1], outcome)
+        ):
+            about.evolves = False
+            return outcome, None
+        about.evolves_by |= evolved[0]
+        return outcome, evolved[1]
+
+    def _is_worth(self, fields: frozenset[str]) -> bool:
+        """Whether these fields may be remembered by: all of them together never come again."""
+        return len(fields) < self._fields and fields.isdisjoint(self._never)
+
+    def _decided(self, state: Any, command: Any, context: Context, outcome: Outcome) -> frozenset[str] | None:
         """Which fields decide reads of this state; None where that cannot be told."""
         watch, decide = self._watch, cast("Any", self._aggregate.decide)
-        if watch.state is None:
-            return None
         given = watch.at(state)
         try:
             events: object = (
@@ -241,23 +212,49 @@ class Remembered:
             return None
         return frozenset(watch.reads) if same and not watch.opaque else None
 
+    def _give_up(self, label: Any) -> None:
+        del self._labels[label]
+        self._plain.append((label, *self._asked(label)))
+
     def _regroup(self) -> None:
-        """Put commands that read the same fields together; what was known is asked anew."""
+        """Put commands that depend on the same fields together; what was known is asked anew."""
         groups: dict[frozenset[str], _Group] = {}
-        for label, fields in self._reads.items():
-            group = groups.setdefault(fields, _Group(fields, _key_of(sorted(fields))))
+        for label, about in self._labels.items():
+            group = groups.setdefault(about.fields, _Group(about.fields, _key_of(sorted(about.fields))))
             group.labels.append(label)
         self._groups = list(groups.values())
 
     def _forget(self) -> None:
-        """Give up what is rarely asked again (R4)."""
-        for group in list(self._groups):
-            if group.misses > MISSES_MAX * LOOK_EVERY:
-                self._groups.remove(group)
-                for label in group.labels:
-                    del self._reads[label]
-                    self._plain.append((label, *self._asked(label)))
+        """Give up what is rarely asked again (R4): first what evolve gives, then what decide does."""
+        poor = [group for group in self._groups if group.misses > MISSES_MAX * LOOK_EVERY]
+        for group in self._groups:
             group.misses = 0
+        for label in [label for group in poor for label in group.labels]:
+            about = self._labels[label]
+            if about.evolves and about.fields != about.decides_by:
+                about.evolves = False
+            else:
+                self._give_up(label)
+        if poor:
+            self._regroup()
+
+
+def _leads_to(state: Any, changes: dict[str, Any], outcome: Accepted[Any, Any]) -> bool:
+    """Whether these changes make of a state what the turn made of it."""
+    try:
+        return bool(replace(state, **changes) == outcome.state)
+    except Opaque:
+        return False
+
+
+@functools.cache
+def _putting(names: tuple[str, ...]) -> Put:
+    """A function that puts values into these fields of a state: with names known to the compiler, thrice as fast."""
+    if not names:
+        return lambda state, _: state
+    values = ", ".join(f"{name}=v[{number}]" for number, name in enumerate(names))
+    made: Put = eval(f"lambda s, v: replace(s, {values})", {"replace": replace})  # noqa: S307 - made here of field names
+    return made
 
 
 def _key_of(names: Sequence[str]) -> Callable[[Any], object]:

@@ -26,7 +26,7 @@ from eventcore.check.scope import Bounds
 from eventcore.turn import Accepted, Refused, Violated
 
 PULSE_STATES, PULSE_S = 16, 0.2  # how often the clock is looked at, and memory
-TWICE_TURNS, TWICE_SHARE = 50_000, 64  # what is taken anew: so many turns at first, then those of one in so many states
+TWICE_TURNS, TWICE_SHARE = 20_000, 128  # what is taken anew: so many turns at first, then those of one in so many states
 
 KIND_OF = cast("Callable[[Any], type[object]]", type)
 
