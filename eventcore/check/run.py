@@ -281,7 +281,7 @@ def _doubts(machine: AggregateMachine, found: Explored) -> Iterator[str]:
     """How the answer could be wrong though the search was right."""
     if found.expanded:
         yield (
-            "decisions were remembered by the fields of the state that decide read; each turn that led to a new state was "
+            "turns were remembered by the fields of the state that decide and evolve read; each turn that led to a new state was "
             f"taken again in full, and every turn of {found.twice:,} of {found.expanded:,} states twice more, once on an equal state made "
             "anew; what depends on the clock or on chance may show itself elsewhere"
         )

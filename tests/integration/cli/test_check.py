@@ -1,12 +1,14 @@
 """`check`: targets, exit codes, JSON with the four names, and tests that it writes."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.conftest import ROOT, Program
+from tests.integration.cli.conftest import ROOT, Program, Start
+from tests.integration.cli.endless import BEGUN
 
 LAMP = '''
 """A lamp that somebody may break."""
@@ -137,3 +139,13 @@ def test_a_size_that_is_none_could_not_run(program: Program) -> None:
 def test_a_wrong_option_could_not_run_and_is_no_verdict(program: Program) -> None:
     ran = program("check", "jar", "--sates", "5")
     assert (ran.code, "--sates" in ran.err) == (3, True)
+
+
+def test_ctrl_c_ends_a_search_with_a_report_of_what_it_found(start: Start) -> None:
+    search = start("check", "tests.integration.cli.endless:checked", "--states", "1000000000", "--json")
+    search.wait_for(BEGUN)
+    search.popen.send_signal(signal.SIGINT)
+    ran = search.ended()
+    assert (ran.code, ran.data["verdict"], ran.data["cut"]) == (2, "inconclusive", ["interrupted"])
+    assert ran.data["distinct"] >= 1_000
+    assert "not expanded" in ran.data["reasons"][0]["what"]
