@@ -1,0 +1,343 @@
+"""`refine`: whether a new version of an aggregate only does what the old one could have done.
+
+A map says which state of the old version a state of the new one stands for. Both versions are searched, each in its
+scope, and then
+
+F1  every initial state of the new version maps to one of the old,
+F2  every accepted step of the new version maps to a step of the old, or to nothing (a *stutter*); any other is *bad*,
+F3  every state of the new version maps to one that keeps the old version's invariants and types,
+F4  every stream of events that the old version can record is folded by the new one to a state that maps to the old
+    version's (`replay.square`). Machines of two names share no log: of them this is asked only where a map is given.
+
+A version that refuses everything passes F1 to F3, so each command is asked of both as well: where one refuses and the
+other does not, or they lead elsewhere, it is told, cell by cell.
+Source: Abadi and Lamport, *The existence of refinement mappings* (TCS 82:2, 1991).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from eventcore.aggregate import Aggregate
+from eventcore.check.abstraction import settled_for
+from eventcore.check.carry import Carry, carried
+from eventcore.check.checked import Checked
+from eventcore.check.divergence import cycle_in
+from eventcore.check.refinement import Difference, Parting, Refinement, Square, Steps
+from eventcore.check.replay import StateMap, Upcast, square, upcast_of
+from eventcore.check.report import CUTS, Finding, Reason, Verdict
+from eventcore.check.run import hash_of, silent
+from eventcore.check.scope import Bounds
+from eventcore.check.search import Pulse
+from eventcore.check.source import shown
+from eventcore.check.trace import Trace, TraceStep
+from eventcore.check.version import Answer, Version
+from eventcore.errors import NotSupported
+from eventcore.turn import Accepted
+
+Compared = Aggregate[Any, Any, Any] | Checked[Any, Any, Any]
+PULSE_STATES = 1_000
+
+
+def refine(
+    old: Compared,
+    new: Compared,
+    state_map: StateMap | None = None,
+    *,
+    event_map: Upcast | None = None,
+    command_map: Carry | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008 - a value that cannot change
+    progress: Callable[[Pulse], None] = silent,
+) -> Refinement:
+    """Compare the new version of an aggregate with the old one, under a map of the new one's states to the old one's.
+
+    `event_map` says which events of the new version an event of the old becomes (an upcaster), `command_map` which command of the
+    old version a command of the new is (None: none). Without them, and without `state_map`, classes of one name and one
+    schema are the same. Raises CallerError where a map is needed and not given.
+    """
+    began = time.monotonic()
+    first, second = Version(old, bounds, progress), Version(new, bounds, progress)
+    _refuse_apart(first, second)
+    upcast = _upcast(first.aggregate, second.aggregate, event_map)
+    to_old = _state_map(first.aggregate, second.aggregate) if state_map is None else state_map
+    commands, _ = carried(second.aggregate.command_checks, first.aggregate.command_checks)
+    comparison = _Comparison(first, second, to_old, commands if command_map is None else command_map)
+    comparison.run(progress, began)
+    walked, apart = (None, None) if upcast is None else square(first, second, to_old, upcast, bounds.states)
+    findings = [*comparison.findings, *([] if apart is None else [apart])]
+    findings += [_own(each, second) for each in second.found.noticed]
+    reasons = [*_reasons("old", first), *_reasons("new", second)]
+    if walked is not None and apart is None and not walked.whole:
+        reasons.append(Reason(f"streams were told up to {walked.pairs:,} pairs of states", "a larger --states"))
+    verdict: Verdict = "fail" if findings else "inconclusive" if reasons else "pass"
+    _, gone = carried(first.aggregate.command_checks, second.aggregate.command_checks)
+    _, added = carried(second.aggregate.command_checks, first.aggregate.command_checks)
+    return Refinement(
+        old=first.machine.name,
+        new=second.machine.name,
+        verdict=verdict,
+        distinct=len(second.found.states),
+        transitions=second.found.transitions,
+        depth=len(second.found.levels),
+        initial=second.found.initial,
+        old_distinct=len(first.found.states),
+        image=len(comparison.images & first.reached),
+        steps=comparison.steps.sum,
+        kept=comparison.kept.sum,
+        findings=findings,
+        reasons=reasons,
+        differences=comparison.told(),
+        added=[cls.__name__ for cls in added] if command_map is None else [],
+        gone=[cls.__name__ for cls in gone] if command_map is None else [],
+        divergence=comparison.divergence(),
+        square=walked,
+        doubts=list(_doubts(first, second, walked)),
+        code_hashes=(hash_of(first.checked), hash_of(second.checked)),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _upcast(old: Aggregate[Any, Any, Any], new: Aggregate[Any, Any, Any], given: Upcast | None) -> Upcast | None:
+    """How events are carried over; None for machines of two names, which have no log in common, where nobody says."""
+    return None if given is None and old.name != new.name else upcast_of(old, new, given)
+
+
+def _state_map(old: Aggregate[Any, Any, Any], new: Aggregate[Any, Any, Any]) -> StateMap:
+    carry, lost = carried([new.state_type], [old.state_type])
+    if lost:
+        raise NotSupported(
+            f"{new.state_type.__name__} of the new version and {old.state_type.__name__} of the old have not the same "
+            "name and fields. Give a function that makes a state of the old version from one of the new."
+        )
+    return carry
+
+
+def _refuse_apart(old: Version, new: Version) -> None:
+    """Raise NotSupported where the new version forgets a field that the old one does not: no two states would be alike."""
+    fields = old.aggregate.state_type.__struct_fields__
+    unread = old.checked.scope.unread
+    if apart := [name for name in new.checked.scope.unread if name in fields and name not in unread]:
+        raise NotSupported(
+            f"the scope of the new version calls {', '.join(apart)} unread, and that of the old does not. "
+            "Put them into both scopes, or into none."
+        )
+
+
+# --- the comparison --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Sum:
+    """Steps, being counted."""
+
+    stutters: int = 0
+    mapped: int = 0
+    bad: int = 0
+
+    @property
+    def sum(self) -> Steps:
+        return Steps(self.stutters, self.mapped, self.bad)
+
+
+@dataclass
+class _Met:
+    """A difference, being counted."""
+
+    count: int
+    state: Any
+    example: Any
+
+
+@dataclass
+class _Comparison:
+    """One pass over the states of the new version, in the order in which its search found them."""
+
+    old: Version
+    new: Version
+    state_map: StateMap
+    commands: Carry
+    steps: _Sum = field(default_factory=_Sum)
+    kept: _Sum = field(default_factory=_Sum)
+    findings: list[Finding] = field(default_factory=list[Finding])
+    images: set[Any] = field(default_factory=set[Any])
+
+    def __post_init__(self) -> None:
+        scope = self.old.checked.scope
+        self._abstraction = settled_for(self.old.aggregate.state_type, self.old.checked.abstraction, scope.unread)
+        self._known: set[tuple[str, str]] = set()
+        self._met: dict[tuple[Any, str, Parting, str, str], _Met] = {}
+        self._number = {state: number for number, state in enumerate(self.new.found.states)}
+        self._quiet: dict[int, list[int]] = {}
+        self._image_of: dict[Any, Any] = {}
+
+    def run(self, progress: Callable[[Pulse], None], began: float) -> None:
+        found = self.new.found
+        starts = frozenset(self.old.found.states[: self.old.found.initial])
+        for number, state in enumerate(found.states):
+            image = self._image(state, number)
+            if image is None:
+                continue
+            self.images.add(image)
+            if number < found.initial and image not in starts:
+                what = f"it maps to {shown(image)}, in which the old version never begins"
+                self._find("refinement", "initial", what, self.new.trace(number))
+            self._carried_over(number, image)
+            if number < found.expanded:
+                self._expand(number, state, image)
+            if number % PULSE_STATES == 0:
+                done = self.steps.sum.total
+                progress(Pulse(number, done, len(found.levels), found.expanded - number, time.monotonic() - began))
+
+    def _image(self, state: Any, number: int | None) -> Any:
+        """What a state maps to; None where the map fails, which is a finding."""
+        if state not in self._image_of:
+            try:
+                image = self.old.clean(self.state_map(state))
+                self._image_of[state] = image if type(image) is self.old.aggregate.state_type else None
+                wrong = (
+                    ""
+                    if self._image_of[state] is not None
+                    else f"it maps to {shown(image)}, which is no state of the old version"
+                )
+            except Exception as fault:  # noqa: BLE001 - whatever the user's map raises is the finding
+                self._image_of[state], wrong = None, f"the map raises {type(fault).__name__}: {fault}"
+            if wrong:
+                trace = Trace(state, []) if number is None else self.new.trace(number)
+                self._find("refinement", "state_map", wrong, trace)
+        return self._image_of[state]
+
+    def _find(self, kind: str, name: str, message: str, trace: Trace) -> None:
+        if (kind, name) not in self._known:
+            self._known.add((kind, name))
+            self.findings.append(Finding(kind, name, message, "", trace))
+
+    def _carried_over(self, number: int, image: Any) -> None:
+        broken = self.old.breaks(image)
+        if broken is not None:
+            self._find("carried", broken, f"it maps to {shown(image)}, which breaks it", self.new.trace(number))
+
+    def _expand(self, number: int, state: Any, image: Any) -> None:
+        taken: dict[Any, Accepted[Any, Any]] = {}
+        for label, outcome in self.new.steps(number):
+            taken[label] = outcome
+            target = self._number.get(outcome.state)
+            following = self._image(outcome.state, target)
+            for sums in (self.steps, self.kept) if target is not None else (self.steps,):
+                if following == image:
+                    sums.stutters += 1
+                elif following is not None and following in self.old.following(image):
+                    sums.mapped += 1
+                else:
+                    sums.bad += 1
+                    self._bad(number, label, outcome, image, following)
+            if following == image and target is not None and target != number:
+                self._quiet.setdefault(number, []).append(target)
+        for label in self.new.machine.commands:
+            self._ask_both(state, image, label, taken.get(label))
+
+    def _bad(self, number: int, label: Any, outcome: Accepted[Any, Any], image: Any, following: Any) -> None:
+        if ("refinement", "step") in self._known:
+            return
+        what = (
+            f"no step of the old version leads from {shown(image)} to {shown(following)}, "
+            f"whichever of its {len(self.old.machine.commands):,} commands is asked"
+        )
+        self._find(
+            "refinement", "step", what, self.new.trace(number, (label, outcome), "the old version has no such step")
+        )
+
+    # --- what each says to a command ---------------------------------------------------------------------------------
+
+    def _ask_both(self, state: Any, image: Any, label: Any, taken: Accepted[Any, Any] | None) -> None:
+        command = self.new.machine.asked(label)[0]
+        asked = self.commands(command)
+        if asked is None:
+            return
+        before = self.old.answer(image, self.old.labelled(label, asked))
+        if taken is None:
+            if before.accepted:
+                self._differ(image, command, "refused now", before, self.new.answer(state, label).reason, state)
+        elif not before.accepted:
+            self._differ(image, command, "accepted now", before, "accepted", state)
+        elif self._image_of.get(taken.state) != before.state:
+            self._differ(image, command, "answered otherwise", before, "accepted, and leads elsewhere", state)
+
+    def _differ(self, image: Any, command: Any, parting: Parting, before: Answer, now: str, state: Any) -> None:
+        row = self._abstraction.row(image)
+        key = (row, type(command).__name__, parting, before.reason or "accepted", now)
+        met = self._met.get(key)
+        if met is None:
+            self._met[key] = _Met(1, state, command)
+        else:
+            met.count += 1
+
+    def told(self) -> list[Difference]:
+        """The differences, in the order in which they were met: those nearest to the beginning first."""
+        names = [facet.name for facet in self._abstraction.parts]
+        return [
+            Difference(
+                dict(zip(names, row, strict=True)), command, parting, was, now, met.count, met.state, met.example
+            )
+            for (row, command, parting, was, now), met in self._met.items()
+        ]
+
+    def divergence(self) -> Trace | None:
+        """A way to a cycle of stutters, and once round it."""
+        cycle = cycle_in(self._quiet)
+        if cycle is None:
+            return None
+        stem = self.new.trace(cycle[0])
+        return Trace(stem.initial, [*stem.steps, *self._round(cycle)])
+
+    def _round(self, cycle: list[int]) -> Iterator[TraceStep]:
+        states = self.new.found.states
+        for one, two in pairwise(cycle):
+            for label, outcome in self.new.steps(one):
+                if outcome.state == states[two]:
+                    command, context = self.new.machine.asked(label)
+                    shown_context = context if self.new.aggregate.takes_context else None
+                    yield TraceStep(command, shown_context, outcome.events, states[one], outcome.state)
+                    break
+
+
+# --- what was not looked at ------------------------------------------------------------------------------------------
+
+
+def _own(noticed: Any, version: Version) -> Finding:
+    what = f"the new version by itself: {noticed.message}; see `check`"
+    return Finding(noticed.kind, noticed.name, what, noticed.likely, version.trace(noticed.at))
+
+
+def _reasons(which: str, version: Version) -> Iterator[Reason]:
+    found = version.found
+    for cut in sorted(found.cut):
+        remedy = "take Scope(within=...) away" if cut == "within" else "a larger --states, or a narrower scope"
+        yield Reason(f"the {which} version was {CUTS[cut]}, at {len(found.states):,} states", remedy)
+    for leaf in version.machine.leaves:
+        if leaf.evidence == "sampled":
+            yield Reason(
+                f"{leaf.where} of the {which} version was sampled: {leaf.shown}",
+                f'Scope(domains={{"{leaf.where}": (...)}}), or bounds in its type',
+            )
+    if version.aggregate.takes_context and not version.checked.scope.contexts:
+        yield Reason(
+            f"decide of the {which} version takes a Context, and one time and one command id were tried",
+            "Scope(contexts=(Context.at(...), ...))",
+        )
+
+
+def _doubts(old: Version, new: Version, walked: Square | None) -> Iterator[str]:
+    yield (
+        f"all that is said is said of the scopes: {len(old.machine.commands):,} commands of the old version, "
+        f"{len(new.machine.commands):,} of the new"
+    )
+    yield "a step counts as mapped where any command of the old version makes it, not the one of the same name alone"
+    if walked is None:
+        yield "the two share no name and so no log: whether one reads what the other recorded was not asked"
+    for which, version in (("old", old), ("new", new)):
+        if version.checked.scope.unread:
+            yield f"{', '.join(version.checked.scope.unread)} of the {which} version: read by nothing, and not compared"

@@ -1,0 +1,253 @@
+"""Refinements that others stated hold with exactly their counts, and mutants are caught where others say they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventcore import Aggregate, Value, require
+from eventcore.check import Checked, Scope
+from eventcore.check.refine import refine
+from eventcore.check.refinement import Refinement, Steps
+from eventcore.errors import NotSupported
+from examples.bank import account
+from examples.bank.versions import careless, closable
+from examples.models import alternating_bit, scheduling_allocator, simple_allocator, t_commit, two_phase
+from examples.models.t_commit import Transaction
+from examples.models.two_phase import Command, Event, TwoPhase
+from tests.unit.check.machines import At, Go, Went, walk_of
+from tests.unit.examples.test_two_phase_mutants import abort_after_prepare, early_commit, mutant_of
+
+Decide = Callable[[TwoPhase, Command], list[Event]]
+
+
+def phases(state: TwoPhase) -> Transaction:
+    return Transaction(state.phases)
+
+
+def add_up(found: Refinement) -> bool:
+    """Stutters, mapped and bad steps and the initial states are all transitions."""
+    return found.steps.total + found.initial == found.transitions
+
+
+def test_two_phase_commit_refines_transaction_commit() -> None:
+    found = refine(t_commit.three, two_phase.three, phases)
+    assert (found.verdict, found.exit_code) == ("pass", 0)
+    assert found.steps == found.kept == Steps(497, 648, 0)
+    assert (found.image, found.old_distinct) == (34, 34)
+    assert add_up(found)
+
+
+def test_the_scheduling_allocator_refines_the_simple_one_and_reaches_376_of_its_400_states() -> None:
+    found = refine(simple_allocator.three_by_two, scheduling_allocator.three_by_two, scheduling_allocator.without_line)
+    assert found.verdict == "pass"
+    assert found.steps == Steps(1_323, 4_530, 0)
+    assert (found.image, found.old_distinct) == (376, 400)
+    assert add_up(found)
+    assert [(each.command, each.parting, each.now) for each in found.differences] == [
+        ("Allocate", "refused now", "not_next")
+    ]
+    assert found.added == ["Schedule"]
+
+
+def test_the_alternating_bit_protocol_refines_the_link_as_far_as_it_was_searched() -> None:
+    found = refine(alternating_bit.abstract, alternating_bit.protocol, alternating_bit.without_queues)
+    assert (found.verdict, found.findings) == ("inconclusive", [])
+    assert (found.steps, found.kept) == (Steps(1_216, 168, 0), Steps(1_052, 144, 0))
+    assert (found.image, found.old_distinct) == (20, 20)
+    assert add_up(found)
+
+
+def test_a_message_that_is_sent_and_gone_again_and_again_is_a_divergence() -> None:
+    found = refine(alternating_bit.abstract, alternating_bit.protocol, alternating_bit.without_queues)
+    assert found.divergence is not None
+    *_, sent, gone = found.divergence.steps
+    assert sent.before == gone.after != sent.after
+    assert sent.before.ends == sent.after.ends == gone.after.ends
+
+
+@pytest.mark.parametrize(
+    ("mutant", "bad", "step_at", "invariant_at"), [(early_commit, 291, 5, 6), (abort_after_prepare, 57, 10, 10)]
+)
+def test_a_mutant_is_caught_in_a_trace_of_the_stated_length(
+    mutant: Decide, bad: int, step_at: int, invariant_at: int
+) -> None:
+    found = refine(t_commit.three, Checked(mutant_of(mutant), Scope({"manager": range(3)})), phases)
+    assert (found.verdict, found.exit_code, found.steps.bad) == ("fail", 1, bad)
+    assert {each.name: each.trace.states for each in found.findings if each.trace is not None} == {
+        "step": step_at,
+        "consistent": invariant_at,
+    }
+    assert add_up(found)
+
+
+def test_every_version_refines_itself_without_a_map_and_answers_everything_alike() -> None:
+    for checked in (account.checked, t_commit.three, closable.checked, alternating_bit.abstract):
+        found = refine(checked, checked)
+        assert (found.verdict, found.steps.bad, found.differences) == ("pass", 0, [])
+        assert found.image == found.old_distinct == found.distinct
+        assert found.square is not None
+        assert found.square.whole
+
+
+def test_a_version_that_only_refuses_more_is_accepted_and_each_refusal_is_listed_by_cell() -> None:
+    found = refine(account.checked, closable.checked, closable.as_before)
+    assert (found.verdict, found.added, found.gone) == ("pass", ["Close"], [])
+    limits = [each for each in found.differences if each.now == "too_much_at_once" and each.was == "accepted"]
+    assert {(each.command, each.row["held"]) for each in limits} == {
+        (command, held) for command in ("Withdraw", "Hold") for held in ("0", ">0")
+    }
+    assert sum(each.count for each in limits) == 70
+    assert {each.parting for each in found.differences} == {"refused now"}
+
+
+def test_a_version_that_loses_held_money_is_refused_in_the_fewest_steps() -> None:
+    found = refine(account.checked, careless.checked, closable.as_before)
+    (finding,) = found.findings
+    assert finding.trace is not None
+    assert [type(step.command).__name__ for step in finding.trace.steps] == ["Deposit", "Hold", "Close"]
+
+
+def test_what_the_new_version_accepts_and_the_old_refused_is_listed_and_is_a_bad_step() -> None:
+    def generous(state: account.Account, command: account.Command) -> list[account.Event]:
+        if isinstance(command, account.Release) and command.amount > state.held:
+            return [account.Credited(command.amount)]
+        return account.decide(state, command)
+
+    new = Aggregate("account", account.Account, generous, account.evolve, invariants=[account.never_above_ceiling])
+    found = refine(account.checked, in_the_scope(new, "never_above_ceiling"))
+    assert found.verdict == "pass", "crediting is a step of the old version, by another command"
+    assert {(each.command, each.parting, each.was) for each in found.differences} == {
+        ("Release", "accepted now", "not_held")
+    }
+
+
+Accounts = Aggregate[account.Account, account.Command, account.Event]
+
+
+def in_the_scope(new: Accounts, *enforced: str) -> Checked[account.Account, account.Command, account.Event]:
+    """Another version of the account in the scope of the first."""
+    return Checked(new, account.checked.scope, enforced=enforced)
+
+
+# --- what was recorded -----------------------------------------------------------------------------------------------
+
+
+def deposits_are_lost(state: account.Account, event: account.Event) -> account.Account:
+    return state if isinstance(event, account.Credited) else account.evolve(state, event)
+
+
+def test_a_fold_that_changed_does_not_commute_and_shows_the_stream() -> None:
+    new = Aggregate(
+        "account", account.Account, account.decide, deposits_are_lost, invariants=[account.never_above_ceiling]
+    )
+    found = refine(account.checked, in_the_scope(new, "never_above_ceiling"))
+    square = [each for each in found.findings if each.kind == "square"]
+    assert len(square) == 1
+    assert square[0].trace is not None
+    assert [type(step.command).__name__ for step in square[0].trace.steps] == ["Credit"]
+
+
+class Moved(Value):
+    """One went there, by a road."""
+
+    to: int
+    by: int
+
+
+def test_an_upcaster_that_is_right_commutes_and_one_that_is_wrong_does_not() -> None:
+    roads = {(0, 0): 1, (1, 1): 2, (2, 0): 0}
+
+    def decide(at: At, go: Go) -> list[Moved]:
+        require((at.place, go.by) in roads, "closed")
+        return [Moved(roads[at.place, go.by], go.by)]
+
+    def evolve(_: At, moved: Moved) -> At:
+        return At(moved.to)
+
+    def right(went: Went) -> Sequence[Moved]:
+        return (Moved(went.to, 0),)
+
+    def wrong(went: Went) -> Sequence[Moved]:
+        return () if went.to == 0 else (Moved(went.to, 0),)
+
+    old, new = walk_of(roads), Aggregate("walk", At, decide, evolve)
+    found = refine(old, new, event_map=right)
+    assert (found.verdict, found.square and found.square.whole) == ("pass", True)
+    apart = refine(old, new, event_map=wrong)
+    (finding,) = apart.findings
+    assert (finding.kind, finding.trace and finding.trace.states) == ("square", 4)
+    with pytest.raises(NotSupported, match="has no event of the same name and schema for Went. Give a function"):
+        refine(old, new)
+
+
+# --- maps, and what is wrong with them -------------------------------------------------------------------------------
+
+
+def test_a_map_that_raises_or_gives_something_else_is_a_finding() -> None:
+    def raising(state: TwoPhase) -> Transaction:
+        return Transaction(state.phases[: 3 // (not state.commit)])
+
+    raised = refine(t_commit.three, two_phase.three, raising)
+    assert "the map raises ZeroDivisionError" in raised.findings[0].message
+    strange = refine(t_commit.three, two_phase.three, lambda state: state)
+    assert "which is no state of the old version" in strange.findings[0].message
+    assert strange.verdict == "fail"
+
+
+def test_a_beginning_that_the_old_version_does_not_know_is_a_finding() -> None:
+    found = refine(walk_of({(0, 0): 1}), Checked(walk_of({(0, 0): 1}), initial=lambda: [At(1)]))
+    assert [each.name for each in found.findings] == ["initial", "initial"], "of the steps, and of the streams"
+
+
+def test_what_the_new_version_does_wrong_by_itself_fails_it() -> None:
+    new = mutant_of(early_commit)
+    guarded = Aggregate("two_phase", new.initial, early_commit, two_phase.evolve, invariants=[two_phase.consistent])
+    found = refine(two_phase.three, Checked(guarded, Scope({"manager": range(3)})))
+    assert found.verdict == "fail"
+    assert any(
+        "the new version by itself: this turn would break the invariant consistent" in e.message for e in found.findings
+    )
+
+
+def test_states_that_cannot_be_carried_need_a_map() -> None:
+    with pytest.raises(NotSupported, match="have not the same name and fields. Give a function"):
+        refine(account.checked, closable.checked)
+
+
+# --- an oracle: random walks, compared by a loop that knows nothing of ours -------------------------------------------
+
+
+Roads = dict[tuple[int, int], int]
+ROADS = st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 2)), st.integers(0, 4), max_size=12)
+
+
+@given(ROADS, ROADS)
+@settings(max_examples=60)
+def test_walks_refine_one_another_as_a_plain_loop_says(old: Roads, new: Roads) -> None:
+    found = refine(walk_of(old), walk_of(new))
+    assert (found.steps, found.image) == plain(old, new)
+
+
+def plain(old: Roads, new: Roads) -> tuple[Steps, int]:
+    stutters = mapped = bad = 0
+    reached = closure(new)
+    for (place, _), to in new.items():
+        if place in reached:
+            if place == to:
+                stutters += 1
+            elif any(at == place and there == to for (at, _), there in old.items()):
+                mapped += 1
+            else:
+                bad += 1
+    return Steps(stutters, mapped, bad), len(reached & closure(old))
+
+
+def closure(roads: Roads) -> set[int]:
+    reached = {0}
+    while more := {to for (place, _), to in roads.items() if place in reached} - reached:
+        reached |= more
+    return reached
