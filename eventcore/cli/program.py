@@ -20,6 +20,8 @@ from eventcore.cli.diagram import diagram
 from eventcore.cli.faults import DONE, INTERRUPTED, report
 from eventcore.cli.new import new
 from eventcore.cli.output import Output
+from eventcore.cli.redecide import redecide_
+from eventcore.cli.refine import refine_
 from eventcore.cli.replay import replay
 from eventcore.cli.run import run as run_worker
 from eventcore.cli.send import send
@@ -29,6 +31,8 @@ from eventcore.errors import WrongUse
 
 # Typer bundles click, or imports it, by version; both name this class as what BadParameter is derived from.
 USAGE_ERROR: Any = typer.BadParameter.__base__
+
+VERDICTS = {"eventcore check", "eventcore refine", "eventcore redecide"}  # whose 2 says inconclusive
 
 program = typer.Typer(
     name="eventcore",
@@ -102,6 +106,8 @@ program.add_typer(logs.verbs, name="log")
 program.add_typer(cuts.verbs, name="cut")
 program.command("audit")(cuts.audit)
 program.command("check")(check_)
+program.command("refine")(refine_)
+program.command("redecide")(redecide_)
 program.command("diagram")(diagram)
 program.add_typer(sagas.verbs, name="saga")
 program.add_typer(quarantine.verbs, name="quarantine")
@@ -145,4 +151,4 @@ def _usage(error: Any, *, as_json: bool) -> int:
         sys.stdout.write(f"{said}\n")
         return DONE
     code = report(WrongUse(f"{said.rstrip('.')}. See `{where} --help`"), as_json=as_json)
-    return COULD_NOT_RUN if where == "eventcore check" else code  # whose 2 is a verdict
+    return COULD_NOT_RUN if where in VERDICTS else code
