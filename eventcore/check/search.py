@@ -14,7 +14,7 @@ from __future__ import annotations
 import gc
 import time
 from array import array
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast
@@ -26,7 +26,10 @@ from eventcore.check.scope import Bounds
 from eventcore.turn import Accepted, Refused, Violated
 
 PULSE_STATES, PULSE_S = 16, 0.2  # how often the clock is looked at, and memory
-TWICE_TURNS, TWICE_SHARE = 20_000, 128  # what is taken anew: so many turns at first, then those of one in so many states
+TWICE_TURNS, TWICE_SHARE = (
+    20_000,
+    128,
+)  # what is taken anew: so many turns at first, then those of one in so many states
 
 KIND_OF = cast("Callable[[Any], type[object]]", type)
 
@@ -121,12 +124,15 @@ class Plan:
     bounds: Bounds = field(default_factory=Bounds)
     keep_going: bool = False
     seen: Callable[[], Seen] = set[Any]
+    keeps: Callable[[int, Any, Any], bool] | None = (
+        None  # whether a new state, its parent and label before it, is kept here
+    )
 
 
 def search(machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], None] = lambda _: None) -> Explored:
     """Search a machine breadth first. KeyboardInterrupt ends it with what was found so far."""
-    run = _Search(machine, plan, progress)
-    with _collector_off():
+    run = Search(machine, plan, progress)
+    with collector_off():
         try:
             run.begin()
             run.loop()
@@ -136,7 +142,8 @@ def search(machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], N
 
 
 @contextmanager
-def _collector_off() -> Generator[None]:
+def collector_off() -> Generator[None]:
+    """Leave Python's cyclic collector off meanwhile (S6)."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -150,8 +157,8 @@ class _Stop(Exception):
     """The search ends here, as its argument says: at the first finding, or at a bound."""
 
 
-class _Search:
-    """One search, from its beginning to its end."""
+class Search:
+    """One search, from its beginning to its end. Where several share the work, each keeps what `plan.keeps` says."""
 
     def __init__(self, machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], None]) -> None:
         self.found = Explored()
@@ -185,14 +192,14 @@ class _Search:
         except _Stop as stop:
             found.cut.add(stop.args[0])
 
-    def loop(self) -> None:
-        """Expand states in the order in which they were found, until none waits or something ends it."""
+    def loop(self, until: int | None = None) -> None:
+        """Expand states in the order in which they were found, until none waits, or none below `until`, or it must end."""
         found, machine, seen = self.found, self._machine, self._seen
         states, fired, emitted, refusals = found.states, found.fired, found.emitted, found.refusals
         kind_of = KIND_OF
         level_ends = len(states)
         try:
-            while not found.cut and found.expanded < len(states):
+            while not found.cut and found.expanded < (len(states) if until is None else until):
                 number = found.expanded
                 if number == level_ends:
                     level_ends = len(states)
@@ -250,14 +257,32 @@ class _Search:
         following = machine.compact(outcome.state)
         if not self._is_within(number, label, following):
             return True
+        if self._plan.keeps is not None and not self._plan.keeps(number, label, following):
+            self._seen.add(following)
+            return True
+        self._keep(following, number, label)
+        return True
+
+    def _keep(self, state: Any, parent: int, label: Any) -> None:
+        found = self.found
         if len(found.states) == self._plan.bounds.states:
             raise _Stop("states")
-        self._seen.add(following)
-        found.states.append(following)
-        found.parents.append(number)
+        self._seen.add(state)
+        found.states.append(state)
+        found.parents.append(parent)
         found.labels.append(label)
-        self._judge(following, len(found.states) - 1)
-        return True
+        self._judge(state, len(found.states) - 1)
+
+    def receive(self, found_elsewhere: Iterable[tuple[Any, int, Any]]) -> int:
+        """Keep states that others found, confirmed, with their parents there and their labels; how many were new here."""
+        before = len(self.found.states)
+        try:
+            for state, parent, label in found_elsewhere:
+                if state not in self._seen:
+                    self._keep(self._machine.compact(state), parent, label)
+        except _Stop as stop:
+            self.found.cut.add(stop.args[0])
+        return len(self.found.states) - before
 
     def _is_within(self, number: int, label: Any, state: Any) -> bool:
         within = self._plan.within
