@@ -208,7 +208,7 @@ class Remembered:
             same = isinstance(outcome, Accepted) and events == outcome.events
         except Refusal as refusal:
             same = isinstance(outcome, Refused) and refusal.reason == outcome.reason
-        except Opaque:
+        except (Exception, Opaque):  # noqa: BLE001 - the turn itself did not raise: what cannot be watched is not remembered
             return None
         return frozenset(watch.reads) if same and not watch.opaque else None
 

@@ -79,6 +79,16 @@ def by_encoding(state: Three, command: Set) -> list[WasSet]:
     return [WasSet(command.which, command.to)]
 
 
+def by_json(state: Three, command: Set) -> list[WasSet]:
+    require(len(msgspec.json.encode(state)) % 2 == 0, "same")
+    return [WasSet(command.which, command.to)]
+
+
+def by_format(state: Three, command: Set) -> list[WasSet]:
+    require(f"{state.a}" != str(command.to), "same")
+    return [WasSet(command.which, command.to)] if str(state.b) == "1" else []
+
+
 def by_pattern(state: Three, command: Set) -> list[WasSet]:
     match state:
         case Three(0, 0, _):
@@ -125,7 +135,19 @@ def twice(state: Three, command: Set) -> list[WasSet]:
 
 
 EVOLVES = [evolve, made_new, by_reading, by_all, by_a_copy, by_a_look_at_a_copy]
-EVERY = [twice, plain, by_equality, by_hash, by_copy, by_dict, by_encoding, by_pattern, by_swallowing]
+EVERY = [
+    twice,
+    plain,
+    by_equality,
+    by_hash,
+    by_copy,
+    by_dict,
+    by_encoding,
+    by_json,
+    by_format,
+    by_pattern,
+    by_swallowing,
+]
 STATES = st.builds(Three, *(st.integers(0, 5) for _ in "abc"))
 COMMANDS = [Set(which, to) for which in range(3) for to in range(6)]
 
