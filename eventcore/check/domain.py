@@ -50,6 +50,8 @@ from eventcore.value import Map, Value
 
 ENUMERATED_MAX = 1_000  # a field with more values is sampled unless a scope declares it
 INSTANCES_MAX = 10_000  # commands: each is decided in each state
+SAMPLED_MAX = 500  # commands beyond which fields have fewer samples: more of them prove no more
+SAMPLES = (10, 2, 1)  # how many samples a field has at most: fewer where there would be too many commands
 SAMPLED_ITEMS = 1  # how many items a container without a bound holds in a sample
 
 Evidence = Literal["enumerated", "declared", "sampled"]
@@ -86,10 +88,11 @@ class Domain:
 
 
 class Domains:
-    """The domains of one scope. `unused` says which of its declarations nothing asked for."""
+    """The domains of one scope; a field that it does not declare and its type does not bound has at most `samples`."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, samples: int = SAMPLES[0]) -> None:
         self._scope = scope
+        self._samples = samples
         self._used: set[Key] = set()
 
     def of_class(self, cls: type[Value]) -> Domain:
@@ -147,7 +150,7 @@ class Domains:
             case Many() | SetOf() | MapOf():
                 return self._container(shape, where)
             case Int() | Float() | Str() | Bytes() | Number() | Instant() | Day() | Duration() | Ident() | Anything():
-                return _sampled(shape, where)
+                return _sampled(shape, where, self._samples)
 
     def _container(self, shape: Many | SetOf | MapOf, where: str) -> Domain:
         inner = self._of(shape.of, where)
@@ -194,8 +197,9 @@ def _listed(values: tuple[object, ...], shape: Shape, where: str, evidence: Evid
     return Domain(len(distinct), lambda: iter(distinct), (leaf,))
 
 
-def _sampled(shape: Shape, where: str) -> Domain:
-    values = tuple(v for v in dict.fromkeys(_samples(shape)) if problem_of(shape, v, where) is None)
+def _sampled(shape: Shape, where: str, most: int) -> Domain:
+    fitting = [value for value in dict.fromkeys(_samples(shape)) if problem_of(shape, value, where) is None]
+    values = tuple(fitting[:most])
     if not values:
         raise NotSupported(
             f"{where}: nothing is known to try, since {shape} is narrower than any sample. "
@@ -288,9 +292,13 @@ def instances(classes: Sequence[type[Value]], scope: Scope) -> tuple[list[Value]
 
     Raises NotSupported, with the size of each class, where there are more than INSTANCES_MAX.
     """
-    domains = Domains(scope)
-    parts = {cls: domains.of_class(cls) for cls in classes}
-    domains.refuse_unused(classes)
+    parts: dict[type[Value], Domain] = {}
+    for samples in SAMPLES:
+        domains = Domains(scope, samples)
+        parts = {cls: domains.of_class(cls) for cls in classes}
+        domains.refuse_unused(classes)
+        if sum(part.size for part in parts.values()) <= SAMPLED_MAX:
+            break
     if sum(part.size for part in parts.values()) > INSTANCES_MAX:
         largest = sorted(parts, key=lambda cls: parts[cls].size, reverse=True)
         sizes = ", ".join(f"{cls.__name__} {parts[cls].size:,}" for cls in largest[:5])

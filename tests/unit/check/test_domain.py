@@ -104,5 +104,22 @@ def test_a_declared_value_must_be_of_its_type(wrong: Any) -> None:
 
 
 def test_a_scope_that_explodes_names_the_widest_field() -> None:
-    with pytest.raises(NotSupported, match=r"Open 135,000, Card 6 instances.*\"Open\.number\""):
+    with pytest.raises(NotSupported, match=r"Open 45,000, Card 6 instances.*\"Open\.number\""):
         instances([Card, Open], Scope({"number": range(5_000)}))
+
+
+class Wide(Value):
+    """More fields without an end than anybody can try together."""
+
+    a: int
+    b: int
+    c: int
+    d: int
+    e: int
+    f: str
+
+
+def test_fields_have_fewer_samples_where_there_would_be_too_many_commands() -> None:
+    made, leaves = instances([Wide], Scope())
+    assert len(made) == 2**6
+    assert {leaf.tried for leaf in leaves} == {2}
