@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from eventcore.aggregate import Aggregate
+from eventcore.check.carry import Carry
 from eventcore.check.replay import Broken, Happened, Streams
 from eventcore.check.source import listed
 from eventcore.check.trace import differences
@@ -113,7 +114,7 @@ class Redecided:
 Told = Happened | Turn | PassedOver
 
 
-def redecide(streams: Streams, told: Iterable[Told], command_map: Any = None) -> Redecided:
+def redecide(streams: Streams, told: Iterable[Told], command_map: Carry | None = None) -> Redecided:
     """Decide every recorded command anew. `told` is a log in its order: each turn before its events.
 
     `command_map` gives the new version's command for a recorded one; a command that it gives None for is passed over.
@@ -136,7 +137,7 @@ def redecide(streams: Streams, told: Iterable[Told], command_map: Any = None) ->
 
 
 def _again(
-    found: Redecided, groups: dict[tuple[str, str, str], Group], streams: Streams, turn: Turn, command_map: Any
+    found: Redecided, groups: dict[tuple[str, str, str], Group], streams: Streams, turn: Turn, command_map: Carry | None
 ) -> None:
     if turn.instance in streams.broken:
         found.lost += 1

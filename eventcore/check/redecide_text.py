@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from eventcore.check.redecide import Redecided
+from eventcore.check.refine_text import times
 from eventcore.check.replay import Broken
 from eventcore.check.source import shown
 
@@ -18,12 +19,12 @@ def redecided_text(found: Redecided) -> str:
 
 
 def _lines(found: Redecided) -> Iterator[str]:
-    differ = "none differs" if not found.differing else f"{found.differing:,} differ"
+    differ = "none differs" if not found.differing else f"{found.differing:,} differ{'s' * (found.differing == 1)}"
     yield f"{found.name}: {found.turns:,} recorded commands decided again, {differ}"
     yield f"{found.events:,} events of {found.instances:,} instances folded, {len(found.broken):,} instances broken"
     for group in found.groups:
         yield ""
-        yield f"{group.command}, {group.count:,} times: {group.was} -> {group.now}"
+        yield f"{group.command}, {times(group.count)}: {group.was} -> {group.now}"
         example = group.example
         yield f"  first {example.at}, {example.instance}: {shown(example.command)} on {shown(example.before)}"
         yield f"    was  {example.was}"

@@ -70,10 +70,15 @@ def _differences(title: str, differences: list[Difference]) -> Iterator[str]:
     yield f"{title}:"
     for each in differences[:SHOWN]:
         row = ", ".join(f"{name} {label}" for name, label in each.row.items()) or "every state"
-        yield f"  {each.command} where {row}: {each.was} -> {each.now}, {each.count:,} times"
+        yield f"  {each.command} where {row}: {each.was} -> {each.now}, {times(each.count)}"
         yield f"    as {shown(each.example)} on {shown(each.state)}"
     if len(differences) > SHOWN:
         yield f"  and {len(differences) - SHOWN:,} more; --json lists all"
+
+
+def times(count: int) -> str:
+    """How often, in words."""
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def refinement_data(found: Refinement) -> dict[str, Any]:

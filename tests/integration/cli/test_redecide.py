@@ -13,6 +13,7 @@ from examples.bank.app import app as bank_app
 from examples.bank.transfer import RequestTransfer, transfers
 from tests.integration.cli.conftest import APP, Program
 
+MENDED = "tests.integration.cli.mended:app"
 BANK = "examples.bank.app:app"
 BY = ("--by", "examples.bank.versions.closable:accounts")
 
@@ -93,6 +94,22 @@ def test_turns_that_raised_repeats_orders_and_waiting_commands_are_told_apart(pr
         "conflict: refused by its conditions": 1,
         "parked: instance_quarantined": 1,
     }
+
+
+def test_commands_that_waited_are_decided_again_as_they_were_after_their_release(program: Program) -> None:
+    program("send", "jar", "a", "Add", '{"count": 5}')
+    program("send", "jar", "a", "Drop")
+    program("send", "jar", "a", "Add", '{"count": 2}')
+    program("send", "jar", "a", "Take", '{"count": 9}')
+    assert program("quarantine", "release", "jar", "a", app=MENDED).code == 0
+    mended = program("redecide", "jar", "--json", app=MENDED).data
+    changes = [(group["command"], group["was"], group["now"], group["count"]) for group in mended["groups"]]
+    assert changes == [("Drop", "raised: ZeroDivisionError: the jar is in pieces", "accepted: no events", 1)]
+    assert mended["turns"] == 5, "one added, one raised, and three after the release"
+    assert mended["passed_over"] == {"an order of the operators'": 1, "parked: instance_quarantined": 2}
+    raising = program("redecide", "jar", "--json").data
+    changes = [(group["command"], group["was"], group["now"], group["count"]) for group in raising["groups"]]
+    assert changes == [("Drop", "accepted: no events", "raised: ZeroDivisionError: the jar is in pieces", 1)]
 
 
 def test_without_a_decision_there_is_no_answer(program: Program) -> None:
