@@ -21,12 +21,12 @@ from eventcore.check.checked import Checked
 from eventcore.check.domain import instances, typed_size
 from eventcore.check.machine import Fault, Outcome, Refusals
 from eventcore.check.remember import Remembered
+from eventcore.check.sharing import is_open, sharing
 from eventcore.check.source import shown
 from eventcore.check.twice import anew
 from eventcore.check.unread import hiding
 from eventcore.context import Context
 from eventcore.errors import EventcoreError, NotSupported
-from eventcore.shape import Anything, Many, MapOf, Maybe, OneOf, Record, SetOf, Shape
 from eventcore.turn import Accepted, Refused, Violated, take_turn
 from eventcore.value import Value
 
@@ -34,7 +34,6 @@ NOWHEN = Context(0, bytes(16))
 CODED_ALL, CODED_SHARE = 10_000, 16  # states whose codec is tried: so many at first, then one of so many
 FAULTS = (Exception, SystemExit, GeneratorExit)  # all that code may raise but Ctrl-C
 LIKELY = "the clock, randomness, iteration over a set, a default or a global that was changed in place, identity (`is`)"
-SHARED = (Many, SetOf, MapOf, Maybe, Record, OneOf)  # what is worth keeping once for all states that hold an equal one
 
 
 class Asked(NamedTuple):
@@ -64,7 +63,7 @@ class AggregateMachine:
         self._enforced = frozenset(checked.enforced)
         self._codecs: dict[type[Value], Codec[Any]] = {}
         self._refuse_strange(self.aggregate.initial())
-        self._rebuild = _sharing(self.aggregate.state_type)
+        self._rebuild = sharing(self.aggregate.state_type)
         self._hide: Callable[[Any], Any] | None = None
         full = self.aggregate
         if checked.scope.unread:
@@ -282,21 +281,6 @@ def _code(function: Any) -> CodeType:
     return code
 
 
-def is_open(shape: Shape) -> bool:
-    """Whether equal values of this shape may differ in type, as False and 0 do where anything may stand."""
-    match shape:
-        case Anything():
-            return True
-        case Many(of) | SetOf(of) | MapOf(of) | Maybe(of):
-            return is_open(of)
-        case Record(cls):
-            return any(is_open(field.shape) for field in shape_of(cls))
-        case OneOf(classes):
-            return any(is_open(field.shape) for cls in classes for field in shape_of(cls))
-        case _:
-            return False
-
-
 def _unjudged(_: Value) -> None:
     """The validation of a turn whose state is judged when it turns out to be new."""
 
@@ -307,23 +291,3 @@ def _changed(aggregate: Aggregate[Any, Any, Any], **parts: object) -> Aggregate[
     for name, part in parts.items():
         object.__setattr__(changed, name, part)
     return changed
-
-
-def _sharing(cls: type[Value]) -> Callable[[Any], Any]:
-    """A function that rebuilds a state of `cls` from parts that are kept once for all states.
-
-    A pool for each field: in one field, equal values are of one type, but where anything may stand.
-    """
-    names = cls.__struct_fields__
-    shared = [isinstance(field.shape, SHARED) and not is_open(field.shape) for field in shape_of(cls)]
-    pools: list[dict[Any, Any]] = [{} for _ in names]
-    if not any(shared):
-        return lambda state: state
-    given: dict[str, object] = {"cls": cls}
-    parts: list[str] = []
-    for number, (name, is_shared) in enumerate(zip(names, shared, strict=True)):
-        given[f"keep{number}"] = pools[number].setdefault
-        parts.append(f"keep{number}(s.{name}, s.{name})" if is_shared else f"s.{name}")
-    source = f"lambda s: cls({', '.join(parts)})"
-    made: Callable[[Any], Any] = eval(source, given)  # noqa: S307 - made here from field names, never from data
-    return made
