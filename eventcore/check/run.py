@@ -17,6 +17,7 @@ from eventcore.check.graph import graph_of
 from eventcore.check.liveness import Answers, Unmet, judge
 from eventcore.check.memory import used_bytes
 from eventcore.check.narrow import explosion
+from eventcore.check.parallel import search_together
 from eventcore.check.properties import OF_WAYS
 from eventcore.check.report import Finding, Reason, Report, Verdict
 from eventcore.check.scope import Bounds, Scope
@@ -44,12 +45,14 @@ def check(
     bounds: Bounds = Bounds(),  # noqa: B008 - a value that cannot change
     keep_going: bool = False,
     symmetric: bool = False,
+    workers: int | None = None,
     progress: Callable[[Pulse], None] = silent,
 ) -> Report:
     """Search every state that an aggregate can reach in its scope, and judge it. Stops at the first finding.
 
     With `keep_going` it goes on, and reports one shortest trace for each claim that is broken. With `symmetric`, states
-    that differ only in which instance is which are one, as the symmetry of the Checked says. KeyboardInterrupt ends
+    that differ only in which instance is which are one, as the symmetry of the Checked says. With `workers`, so many
+    processes share the search. KeyboardInterrupt ends
     it with a report of what was found so far. Raises CallerError where the scope does not fit.
     """
     checked = what if isinstance(what, Checked) else Checked(what)
@@ -58,8 +61,10 @@ def check(
     machine = AggregateMachine(checked)
     plan = Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going)
     if symmetric:
+        if workers is not None:
+            raise NotSupported("orbits are searched by one process: ask for a symmetric search, or for workers.")
         return _of_orbits(machine, plan, progress)
-    found = search(machine, plan, progress)
+    found = search(machine, plan, progress) if workers is None else search_together(machine, plan, workers, progress)
     return _report(machine, found, bounds, _of_ways(machine, found))
 
 

@@ -46,6 +46,9 @@ def check_(
             "--symmetric", help="Take states for one that differ only in which instance is which, as declared."
         ),
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Search with so many processes; without it, with this one.")
+    ] = None,
     pytest: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is found as tests, which fail until it is mended.")
     ] = None,
@@ -86,7 +89,9 @@ def check_(
         found = _resolved(call, target)
         bounds = Bounds(states, None if memory is None else _bytes(memory))
         with _watched(call) as progress:
-            answer = check(found, bounds=bounds, keep_going=keep_going, symmetric=symmetric, progress=progress)
+            answer = check(
+                found, bounds=bounds, keep_going=keep_going, symmetric=symmetric, workers=workers, progress=progress
+            )
         if pytest is not None and answer.findings:
             pytest.write_text(pytest_of(answer, _place(found, target)), encoding="utf-8")
             call.output.note(f"written: {pytest}")
