@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 
 from eventcore.check import Bounds, Checked, Scope, always, always_step, check, retrace, sometimes
+from eventcore.check.machine import Outcome
 from eventcore.check.properties import Step
-from eventcore.check.search import Pulse
+from eventcore.check.search import Plan, Pulse
+from eventcore.check.search import search as explore
 from eventcore.errors import NotSupported, UnknownName
+from eventcore.turn import Accepted
 from tests.unit.check.machines import At, Box, Go, Map, Switch, Went, anything, box_of, walk_of
 from tests.unit.examples.plain_search import Found, search
 
@@ -194,3 +197,52 @@ def test_the_hash_of_a_verdict_changes_with_the_scope_the_claims_and_the_code() 
     assert plain != check(box_of(), scope=Scope(domains={"light": [0]})).code_hash
     assert plain != check(Checked(box_of(), properties=[always(anything)])).code_hash
     assert plain != check(box_of(invariants=[anything])).code_hash
+
+
+class Jugs:
+    """A machine that is no aggregate: states are pairs of gallons, labels are words."""
+
+    name = "jugs"
+
+    def initial(self) -> list[tuple[int, int]]:
+        """Both empty."""
+        return [(0, 0)]
+
+    def steps(self, state: tuple[int, int], /) -> list[tuple[str, Outcome]]:
+        """Fill, empty, pour."""
+        big, small = state
+        poured, back = min(big, 3 - small), min(small, 5 - big)
+        following = {
+            "fill big": (5, small),
+            "fill small": (big, 3),
+            "empty big": (0, small),
+            "empty small": (big, 0),
+            "pour big": (big - poured, small + poured),
+            "pour small": (big + back, small - back),
+        }
+        return [(label, Accepted([], after)) for label, after in following.items()]
+
+    def confirm(self, state: object, label: object, found: object) -> None:
+        """Nothing is wrong with any step."""
+
+    def again(self, state: object, first: object) -> None:
+        """Nothing differs."""
+
+    def compact(self, state: tuple[int, int]) -> tuple[int, int]:
+        """As small as it is."""
+        return state
+
+
+def test_any_machine_can_be_searched() -> None:
+    never_four = always(lambda jugs: jugs[0] != 4, name="never_four")
+    found = explore(Jugs(), Plan([never_four], keep_going=True))
+    assert (len(found.states), found.transitions, len(found.levels)) == (16, 97, 8)
+    (noticed,) = found.noticed
+    assert [found.labels[number] for number in found.path(noticed.at)[1:]] == [
+        "fill big",
+        "pour big",
+        "empty small",
+        "pour big",
+        "fill big",
+        "pour big",
+    ]
