@@ -35,10 +35,13 @@ class Decision:
         """The decision without its values: what decisions are grouped by."""
         if self.kind == "accepted":
             return f"accepted: {', '.join(type(event).__name__ for event in self.events) or 'no events'}"
-        return f"{self.kind}: {self.reason}" if self.reason else self.kind
+        reason = self.reason.partition(":")[0] if self.kind == "raised" else self.reason  # what follows may hold values
+        return f"{self.kind}: {reason}" if reason else self.kind
 
     def __str__(self) -> str:
-        return f"accepted: {listed(self.events) or 'no events'}" if self.kind == "accepted" else self.summary
+        if self.kind == "accepted":
+            return f"accepted: {listed(self.events) or 'no events'}"
+        return f"{self.kind}: {self.reason}" if self.reason else self.kind
 
 
 @dataclass(frozen=True)

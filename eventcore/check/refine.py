@@ -5,7 +5,7 @@ scope, and then
 
 F1  every initial state of the new version maps to one of the old,
 F2  every accepted step of the new version maps to a step of the old, or to nothing (a *stutter*); any other is *bad*,
-F3  every state of the new version maps to one that keeps the old version's invariants and types,
+F3  every state of the new version maps to one that keeps the old version's invariants, types and `always` properties,
 F4  every stream of events that the old version can record is folded by the new one to a state that maps to the old
     version's (`replay.square`). Machines of two names share no log: of them this is asked only where a map is given.
 
@@ -216,8 +216,7 @@ class _Comparison:
             self.findings.append(Finding(kind, name, message, "", trace))
 
     def _carried_over(self, number: int, image: Any) -> None:
-        broken = self.old.breaks(image)
-        if broken is not None:
+        for broken in self.old.breaks_all(image):
             self._find("carried", broken, f"it maps to {shown(image)}, which breaks it", self.new.trace(number))
 
     def _expand(self, number: int, state: Any, image: Any) -> None:
@@ -338,6 +337,8 @@ def _doubts(old: Version, new: Version, walked: Square | None) -> Iterator[str]:
     yield "a step counts as mapped where any command of the old version makes it, not the one of the same name alone"
     if walked is None:
         yield "the two share no name and so no log: whether one reads what the other recorded was not asked"
+    for noticed in old.found.noticed:
+        yield f"the old version by itself: {noticed.message}; see `check`"
     for which, version in (("old", old), ("new", new)):
         if version.checked.scope.unread:
             yield f"{', '.join(version.checked.scope.unread)} of the {which} version: read by nothing, and not compared"

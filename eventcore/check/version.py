@@ -74,7 +74,31 @@ class Version:
             aggregate.state_check(state)
         except InvalidValue as invalid:
             return str(invalid)
-        return next((guard.name for guard in aggregate.guards if not guard.holds(state)), None)
+        for guard in aggregate.guards:
+            try:
+                holds = guard.holds(state)
+            except Exception:  # noqa: BLE001 - an invariant that cannot be judged does not hold
+                holds = False
+            if not holds:
+                return guard.name
+        return None
+
+    def breaks_all(self, state: Any) -> list[str]:
+        """Every claim about states that this one breaks: its first broken invariant or bound, and `always` properties.
+
+        One that raises counts as broken.
+        """
+        held: set[str] = set()
+        for each in self.checked.properties:
+            try:
+                holds = each.kind != "always" or each.holds(state)
+            except Exception:  # noqa: BLE001 - a claim that cannot be judged does not hold
+                holds = False
+            if holds:
+                held.add(each.name)
+        broken = self.breaks(state)
+        claims = [each.name for each in self.checked.properties if each.name not in held]
+        return claims if broken is None else [broken, *claims]
 
     def following(self, state: Any) -> frozenset[Any]:
         """Where accepted steps lead from a state, be it reachable or not.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventcore import Aggregate, Value, require
-from eventcore.check import Checked, Scope
+from eventcore.check import Checked, Scope, always
+from eventcore.check.divergence import cycle_in
 from eventcore.check.refine import refine
 from eventcore.check.refinement import Refinement, Steps
 from eventcore.errors import NotSupported
@@ -211,6 +213,20 @@ def test_what_the_new_version_does_wrong_by_itself_fails_it() -> None:
     assert any(
         "the new version by itself: this turn would break the invariant consistent" in e.message for e in found.findings
     )
+    same = Checked(guarded, Scope({"manager": range(3)}))
+    assert any("the old version by itself: this turn would break" in doubt for doubt in refine(same, same).doubts)
+
+
+def test_what_the_old_version_claims_of_every_state_must_hold_of_what_the_new_one_maps_to() -> None:
+    plain = Aggregate("t_commit", t_commit.transaction_of(3).initial, t_commit.decide, t_commit.evolve)
+
+    def strange(transaction: Transaction) -> bool:
+        return transaction.phases[9] is t_commit.Phase.WORKING
+
+    old = Checked(plain, Scope({"manager": range(3)}), [always(t_commit.consistent), always(strange)])
+    found = refine(old, Checked(mutant_of(early_commit), Scope({"manager": range(3)})), phases)
+    traces = {each.name: each.trace.states for each in found.findings if each.trace is not None}
+    assert traces == {"step": 5, "consistent": 6, "strange": 1}
 
 
 def test_states_that_cannot_be_carried_need_a_map() -> None:
@@ -249,5 +265,27 @@ def plain(old: Roads, new: Roads) -> tuple[Steps, int]:
 def closure(roads: Roads) -> set[int]:
     reached = {0}
     while more := {to for (place, _), to in roads.items() if place in reached} - reached:
+        reached |= more
+    return reached
+
+
+# --- cycles ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.integers(0, 7), st.lists(st.integers(0, 7), max_size=4), max_size=8))
+def test_a_cycle_is_found_where_there_is_one_and_is_one(edges: dict[int, list[int]]) -> None:
+    cycle = cycle_in(edges)
+    on_cycles = [node for node in edges if any(node in onward(edges, to) for to in edges[node] if to != node)]
+    if cycle is None:
+        assert on_cycles == []
+    else:
+        assert cycle[0] == cycle[-1] == min(on_cycles)
+        assert len(cycle) > 2
+        assert all(two in edges[one] for one, two in pairwise(cycle))
+
+
+def onward(edges: dict[int, list[int]], start: int) -> set[int]:
+    reached = {start}
+    while more := {to for node in reached for to in edges.get(node, ())} - reached:
         reached |= more
     return reached
