@@ -49,7 +49,8 @@ def search_together(
     began, before = time.monotonic(), used_bytes()
     limit = plan.bounds.memory if plan.bounds.memory is not None else limit_bytes()
     share = None if limit is None else max(1, before + (limit - before) // workers)
-    shared = replace(plan, bounds=replace(plan.bounds, memory=share))
+    turns = -(-plan.twice_turns // workers)
+    shared = replace(plan, bounds=replace(plan.bounds, memory=share), twice_turns=turns)
     starts = list(dict.fromkeys(machine.initial()))
     with _Crew(machine, shared, workers, starts).working() as crew:
         crew.rounds(plan, progress, began)

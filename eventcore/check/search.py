@@ -124,6 +124,7 @@ class Plan:
     bounds: Bounds = field(default_factory=Bounds)
     keep_going: bool = False
     seen: Callable[[], Seen] = set[Any]
+    twice_turns: int = TWICE_TURNS
     keeps: Callable[[int, Any, Any], bool] | None = (
         None  # whether a new state, its parent and label before it, is kept here
     )
@@ -235,7 +236,7 @@ class Search:
                         self._notice_outcome(number, label, outcome)
                 if hash(state) != before:
                     self._notice(Noticed("mutates", "state", MUTATED, MUTATED_LIKELY, number))
-                if self._anew < TWICE_TURNS or number % TWICE_SHARE == 0:
+                if self._anew < self._plan.twice_turns or number % TWICE_SHARE == 0:
                     self._take_twice(number, state, steps)
                 if not leaves:
                     self._judge_rest(number, state)
