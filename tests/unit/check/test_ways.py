@@ -15,7 +15,16 @@ from eventcore.check import Bounds, Checked, Scope, check, eventually, leads_to,
 from eventcore.check.properties import Property
 from eventcore.check.render_json import data_of
 from eventcore.check.render_pytest import pytest_of
-from examples.models import increment, peterson, two_phase
+from examples.models import (
+    increment,
+    leader_election,
+    peterson,
+    reservation,
+    scheduling_allocator,
+    simple_allocator,
+    termination_detection,
+    two_phase,
+)
 from examples.models.peterson import Line, Peterson
 from examples.models.two_phase import all_decided
 from tests.unit.check.machines import At, Map, anything, walk_of
@@ -82,6 +91,82 @@ def test_in_petersons_algorithm_who_waits_enters_as_long_as_steps_are_taken() ->
     either = leads_to(waits, enters, fair=[weak(by=type)], name="either")  # nobody is overtaken twice
     neither = leads_to(waits, enters, name="neither")
     assert with_claims(peterson.checked, each, either, neither) == ["neither"]
+
+
+# Merz, *The specification language TLA+* (in: Logics of Specification Languages, 2008): that clients obtain what they wait
+# for. The simple allocator needs strong fairness for it; the one with a line is content with weak fairness.
+
+
+def waits_for_the_first(allocator: simple_allocator.Allocator | scheduling_allocator.Scheduler) -> bool:
+    return 0 in allocator.clients[0].unsatisfied
+
+
+def has_the_first(allocator: simple_allocator.Allocator | scheduling_allocator.Scheduler) -> bool:
+    return 0 in allocator.clients[0].allocated
+
+
+def by_client(command: simple_allocator.Allocate) -> int:
+    return command.client
+
+
+def test_who_waits_for_the_simple_allocator_obtains_what_it_wants_only_under_strong_fairness() -> None:
+    returned, given = weak(simple_allocator.Return), simple_allocator.Allocate
+    claims = {
+        "strongly": [returned, strong(given, by=by_client)],
+        "weakly": [returned, weak(given, by=by_client)],
+        "never_returned": [strong(given, by=by_client)],
+    }
+    properties = [leads_to(waits_for_the_first, has_the_first, fair=fair, name=name) for name, fair in claims.items()]
+    report = check(replace(simple_allocator.three_by_two, properties=properties), keep_going=True)
+    assert [finding.name for finding in report.findings] == ["weakly", "never_returned"]
+    for finding in report.findings:
+        assert finding.trace is not None
+        assert finding.trace.back is not None
+        states = [finding.trace.initial, *(step.after for step in finding.trace.steps)]
+        assert states[-1] == states[finding.trace.back]
+        assert not any(has_the_first(state) for state in states[finding.trace.back :])
+
+
+def test_who_waits_for_the_scheduling_allocator_obtains_what_it_wants_under_weak_fairness() -> None:
+    fair = [
+        weak(simple_allocator.Return),
+        weak(simple_allocator.Allocate, by=by_client),
+        weak(scheduling_allocator.Schedule, by=type),
+    ]
+    obtains = leads_to(waits_for_the_first, has_the_first, fair=fair)
+    nobody_schedules = leads_to(waits_for_the_first, has_the_first, fair=fair[:2], name="nobody_schedules")
+    checked = replace(scheduling_allocator.three_by_two, properties=[obtains, nobody_schedules])
+    assert [finding.name for finding in check(checked, keep_going=True).findings] == ["nobody_schedules"]
+
+
+def all_rest(ring: termination_detection.Ring) -> bool:
+    return not any(node.active for node in ring.nodes)
+
+
+def test_that_all_rest_is_detected_if_the_token_is_passed_on() -> None:
+    # Dijkstra's EWD 840, module EWD840 of the TLA+ examples: liveness, under weak fairness of the system's own steps
+    system = weak(termination_detection.StartProbe, termination_detection.PassToken, by=lambda _: "system")
+    detected = leads_to(all_rest, termination_detection.concludes, fair=[system])
+    unfair = leads_to(all_rest, termination_detection.concludes, name="unfair")
+    always_ends = eventually(termination_detection.concludes, fair=[system, weak()], name="always_ends")
+    for checked in (termination_detection.three, termination_detection.four):
+        report = check(replace(checked, properties=[detected, unfair, always_ends]), keep_going=True)
+        assert [finding.name for finding in report.findings] == ["unfair", "always_ends"]
+
+
+def test_an_election_comes_to_an_end_if_messages_arrive() -> None:
+    over = eventually(leader_election.is_over, fair=[weak()])
+    only_begun = eventually(leader_election.is_over, fair=[weak(leader_election.Start)], name="only_begun")
+    report = check(replace(leader_election.three, properties=[over, only_begun]), keep_going=True)
+    assert [finding.name for finding in report.findings] == ["only_begun"]
+
+
+@pytest.mark.parametrize("tombstone", [True, False])
+@pytest.mark.parametrize("network", ["fifo", "bag", "dup"])
+def test_a_saga_can_settle_from_everywhere_on_every_network(network: reservation.Network, tombstone: bool) -> None:
+    checked = reservation.checked(network, tombstone=tombstone)
+    settles = never_stuck(reservation.is_finished)
+    assert check(replace(checked, properties=[settles])).verdict == "pass"
 
 
 def test_a_lasso_is_shown_with_its_cycle() -> None:
