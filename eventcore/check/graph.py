@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventcore.check.machine import Machine
+from eventcore.check.memory import used_bytes
 from eventcore.turn import Accepted
+
+LOOK_EVERY = 4_096  # states after which it is looked at how much memory is taken
 
 
 @dataclass(frozen=True)
@@ -161,15 +164,18 @@ class Graph:
                         yield component
 
 
-def graph_of(machine: Machine[Any, Any], states: Sequence[Any], initial: int) -> Graph:
+def graph_of(machine: Machine[Any, Any], states: Sequence[Any], initial: int, memory: int | None = None) -> Graph:
     """Take every step of a machine whose reachable states are known, and keep where it leads.
 
-    `states` are those of a search that was not cut, in its order; the first `initial` are the initial ones.
+    `states` are those of a search that was not cut, in its order; the first `initial` are the initial ones. Raises
+    MemoryError where the process would hold more than `memory` bytes.
     """
     numbers = {state: number for number, state in enumerate(states)}
     labels: dict[Any, int] = {}
     starts, targets, by = array("I", [0]), array("I"), array("I")
     for number, state in enumerate(states):
+        if number % LOOK_EVERY == 0 and memory is not None and used_bytes() > memory:
+            raise MemoryError
         for label, outcome in machine.steps(state):
             if isinstance(outcome, Accepted):
                 target = numbers.get(outcome.state, number)

@@ -15,13 +15,13 @@ from eventcore.check.checked import Checked
 from eventcore.check.domain import Leaf
 from eventcore.check.graph import graph_of
 from eventcore.check.liveness import Answers, Unmet, judge
-from eventcore.check.memory import used_bytes
+from eventcore.check.memory import limit_bytes, used_bytes
 from eventcore.check.narrow import explosion
 from eventcore.check.parallel import search_together
 from eventcore.check.properties import OF_WAYS
 from eventcore.check.report import Finding, Reason, Report, Verdict
 from eventcore.check.scope import Bounds, Scope
-from eventcore.check.search import Explored, Noticed, Plan, Pulse, search
+from eventcore.check.search import Explored, Noticed, Plan, Pulse, collector_off, search
 from eventcore.check.source import Source, shown
 from eventcore.check.symmetric import SymmetricMachine
 from eventcore.check.trace import Trace, TraceStep
@@ -65,7 +65,7 @@ def check(
             raise NotSupported("orbits are searched by one process: ask for a symmetric search, or for workers.")
         return _of_orbits(machine, plan, progress)
     found = search(machine, plan, progress) if workers is None else search_together(machine, plan, workers, progress)
-    return _report(machine, found, bounds, _of_ways(machine, found))
+    return _report(machine, found, bounds, _of_ways(machine, found, bounds))
 
 
 def _of_orbits(machine: AggregateMachine, plan: Plan, progress: Callable[[Pulse], None]) -> Report:
@@ -90,7 +90,7 @@ def _of_orbits(machine: AggregateMachine, plan: Plan, progress: Callable[[Pulse]
     )
 
 
-def _of_ways(machine: AggregateMachine, found: Explored) -> Answers | None:
+def _of_ways(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Answers | None:
     """What comes of claims about ways; None where they cannot be judged, since not all of the graph is known."""
     claims = [each for each in machine.checked.properties if each.kind in OF_WAYS]
     if not claims:
@@ -98,10 +98,15 @@ def _of_ways(machine: AggregateMachine, found: Explored) -> Answers | None:
     if not found.exhausted:
         return None
     began = time.monotonic()
+    memory = bounds.memory if bounds.memory is not None else limit_bytes()
     try:
-        return judge(graph_of(machine, found.states, found.initial), claims)
+        with collector_off():
+            return judge(graph_of(machine, found.states, found.initial, memory), claims)
     except KeyboardInterrupt:
         found.cut.add("interrupted")
+        return None
+    except MemoryError:
+        found.cut.add("memory")
         return None
     finally:
         found.seconds += time.monotonic() - began

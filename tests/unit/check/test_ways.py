@@ -198,6 +198,20 @@ def test_a_search_that_is_cut_judges_nothing_about_ways_and_says_so() -> None:
     assert report.verdict == "inconclusive"
 
 
+def test_where_memory_is_short_nothing_about_ways_is_judged_and_the_report_says_so() -> None:
+    report = check(Checked(walk_of(LOOP), properties=[never_stuck(anything)]), bounds=Bounds(memory=1))
+    assert (report.verdict, list(report.cut)) == ("inconclusive", ["memory"])
+    assert "anything was not judged: it needs every state and step" in [reason.what for reason in report.reasons]
+
+
+def test_an_interruption_while_ways_are_judged_is_told() -> None:
+    def interrupted(_: At) -> bool:
+        raise KeyboardInterrupt
+
+    report = check(Checked(walk_of(LOOP), properties=[never_stuck(interrupted)]))
+    assert (report.verdict, list(report.cut)) == ("inconclusive", ["interrupted"])
+
+
 def test_a_premise_that_is_never_true_is_told() -> None:
     empty = leads_to(lambda at: at.place == 7, lambda at: at.place == 3, name="empty")
     report = check(Checked(walk_of(LOOP), properties=[empty]))
