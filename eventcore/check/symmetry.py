@@ -10,7 +10,8 @@ Y2  Records are numbered as they are met, and the numbers are sorted: equal reco
     away, and records need no order of their own.
 Y3  It is right only where the machine, its claims and its scope treat all instances alike. That the scope does is looked
     at before; of the others a share of the states is tried with the instances changed (`eventcore.check.symmetric`).
-Y4  Claims about ways (never stuck, eventually) are not judged under it: an orbit's graph has steps that no state has.
+Y4  Initial states need not be alike. An orbit's depth is the least of its states' depths, so traces are as short as ever.
+Y5  Claims about ways (never stuck, eventually) are not judged under it: an orbit's graph has steps that no state has.
 """
 
 from __future__ import annotations
