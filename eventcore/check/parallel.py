@@ -246,11 +246,12 @@ def _add_findings(found: Explored, kept: Sequence[Kept], shifts: Sequence[Sequen
     nearest: dict[tuple[str, str], tuple[int, Noticed]] = {}
     witnesses: dict[str, int] = {}
     for each, shift in zip(kept, shifts, strict=True):
-        for noticed in each.noticed:
-            level = bisect_right(each.starts, noticed.at, hi=len(each.starts) - 1) - 1
+        for whose, noticed in each.noticed:
+            starts = kept[whose].starts
+            level = bisect_right(starts, noticed.at, hi=len(starts) - 1) - 1
             length, key = level + noticed.steps, (noticed.kind, noticed.name)
             if key not in nearest or length < nearest[key][0]:
-                nearest[key] = length, replace(noticed, at=noticed.at + shift[level])
+                nearest[key] = length, replace(noticed, at=noticed.at + shifts[whose][level])
         for name, at in each.witnesses.items():
             level = bisect_right(each.starts, at, hi=len(each.starts) - 1) - 1
             witnesses[name] = min(at + shift[level], witnesses.get(name, len(found.states)))

@@ -33,6 +33,9 @@ TWICE_TURNS, TWICE_SHARE = (
 
 KIND_OF = cast("Callable[[Any], type[object]]", type)
 
+Arrived = tuple[
+    Any, int, Any, Any
+]  # a state, its parent's number, the label, and the parent itself where it is to be judged
 Cut = Literal["states", "memory", "within", "finding", "interrupted"]
 
 
@@ -114,6 +117,23 @@ class Seen(Protocol):
         ...
 
 
+class Others(Protocol):
+    """The other processes of a search that several share."""
+
+    @property
+    def judge(self) -> bool:
+        """Whether they judge what is sent to them: then a state that falls to them is sent as it was found."""
+        ...
+
+    def keep(self, state: Any, /) -> bool:
+        """Whether a state falls to one of them."""
+        ...
+
+    def send(self, number: int, label: Any, state: Any, /) -> None:
+        """Send a state that falls to one of them, with the number of the state before it and the label."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a search looks for, when it stops, and with what memory of the states that it met."""
@@ -125,9 +145,7 @@ class Plan:
     keep_going: bool = False
     seen: Callable[[], Seen] = set[Any]
     twice_turns: int = TWICE_TURNS
-    keeps: Callable[[int, Any, Any], bool] | None = (
-        None  # whether a new state, its parent and label before it, is kept here
-    )
+    others: Others | None = None
 
 
 def search(machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], None] = lambda _: None) -> Explored:
@@ -159,7 +177,7 @@ class _Stop(Exception):
 
 
 class Search:
-    """One search, from its beginning to its end. Where several share the work, each keeps what `plan.keeps` says."""
+    """One search, from its beginning to its end. Where several share the work, each leaves to `plan.others` what falls to them."""
 
     def __init__(self, machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], None]) -> None:
         self.found = Explored()
@@ -246,23 +264,31 @@ class Search:
 
     def _takes_in(self, number: int, label: Any, outcome: Accepted[Any, Any]) -> bool:
         """Judge a new state and keep it; False where the step does not count, since it is refused or wrong."""
-        found, machine = self.found, self._machine
-        wrong = machine.confirm(found.states[number], label, outcome)
-        if wrong is not None:
-            if isinstance(wrong, Refused):
-                found.refusals[wrong.reason] = found.refusals.get(wrong.reason, 0) + 1
-                return False
-            self._notice_outcome(number, label, wrong, outcome)
-            if not isinstance(wrong, Fault) or wrong.kind != "codec":
-                return False
-        following = machine.compact(outcome.state)
+        others = self._plan.others
+        theirs = others is not None and others.keep(outcome.state)
+        if not (others is not None and theirs and others.judge) and not self._is_right(number, label, outcome):
+            return False
+        following = outcome.state if theirs else self._machine.compact(outcome.state)
         if not self._is_within(number, label, following):
             return True
-        if self._plan.keeps is not None and not self._plan.keeps(number, label, following):
+        if others is not None and theirs:
             self._seen.add(following)
-            return True
-        self._keep(following, number, label)
+            others.send(number, label, following)
+        else:
+            self._keep(following, number, label)
         return True
+
+    def _is_right(self, number: int, label: Any, outcome: Accepted[Any, Any]) -> bool:
+        """Judge a step to a new state; False where it does not count, since it is refused or wrong."""
+        found = self.found
+        wrong = self._machine.confirm(found.states[number], label, outcome)
+        if wrong is None:
+            return True
+        if isinstance(wrong, Refused):
+            found.refusals[wrong.reason] = found.refusals.get(wrong.reason, 0) + 1
+            return False
+        self._notice_outcome(number, label, wrong, outcome)
+        return isinstance(wrong, Fault) and wrong.kind == "codec"
 
     def _keep(self, state: Any, parent: int, label: Any) -> None:
         found = self.found
@@ -274,13 +300,23 @@ class Search:
         found.labels.append(label)
         self._judge(state, len(found.states) - 1)
 
-    def receive(self, found_elsewhere: Iterable[tuple[Any, int, Any]]) -> int:
-        """Keep states that others found, confirmed, with their parents there and their labels; how many were new here."""
+    def receive(self, arrived: Iterable[Arrived], take: Callable[[Any, Any], Outcome]) -> int:
+        """Keep states that others found, where they are new here; how many were. Some are judged here: see `Others`.
+
+        What is wrong with a step that led here is noticed at the number that the state before it has in their process.
+        """
         before = len(self.found.states)
         try:
-            for state, parent, label in found_elsewhere:
-                if state not in self._seen:
-                    self._keep(self._machine.compact(state), parent, label)
+            for state, parent, label, source in arrived:
+                if state in self._seen:
+                    continue
+                if source is not None:
+                    outcome = take(source, label)
+                    events = outcome.events if isinstance(outcome, Accepted) else []
+                    wrong = self._machine.confirm(source, label, Accepted(events, state))
+                    if wrong is not None:
+                        self._notice_outcome(parent, label, wrong, Accepted(events, state))
+                self._keep(self._machine.compact(state), parent, label)
         except _Stop as stop:
             self.found.cut.add(stop.args[0])
         return len(self.found.states) - before

@@ -3,7 +3,8 @@
 V1  A state falls to the process that its hash names. The processes are forked from one, so all of them hash alike.
 V2  A level is expanded whole before the next one is begun, by all: so every state is found at its least depth, and the
     counts are those of a search by one process.
-V3  What falls to another is judged where it is found, sent at the end of the level, once, and kept there if it is new.
+V3  What falls to another is sent to it once by each that finds it, at the end of the level, and kept and judged there if
+    it is new. Where a step may turn out to be refused, who takes it judges it, since it does not count then.
 V4  A state's parent is named by its number in the process that found it, and that process is kept beside.
 """
 
@@ -53,7 +54,7 @@ class Kept:
     parents: array[int]
     origins: bytes
     starts: list[int]
-    noticed: list[Noticed]
+    noticed: list[tuple[int, Noticed]]  # with the process in which the state that it is about has its number
     witnesses: dict[str, int]
     sums: Explored
     fired: dict[int, int]
@@ -102,9 +103,10 @@ class Worker:
         self._began_bytes = used_bytes()
         self._labels = list(self.machine.commands)
         self._numbers = {label: number for number, label in enumerate(self._labels)}
-        self._out: list[list[tuple[Any, int, int]]] = [[] for _ in range(self.count)]
+        self._out: list[list[tuple[Any, int, int, Any]]] = [[] for _ in range(self.count)]
+        self._foreign: dict[int, int] = {}  # findings about steps that others took: which, and whose
         owned = _Owned(self.machine, [state for state in self.starts if hash(state) % self.count == self.me])
-        self._search = Search(owned, replace(self.plan, keeps=self._keeps), self._pulse)
+        self._search = Search(owned, replace(self.plan, others=self), self._pulse)
 
     def run(self, connection: Connection) -> None:
         """Do what is asked for: a level for each list of messages, and in the end, for None, all that was kept."""
@@ -115,12 +117,22 @@ class Worker:
                 connection.send(self._level(arrived))
             connection.send(self._kept())
 
-    def _keeps(self, number: int, label: Any, state: Any) -> bool:
-        owner = hash(state) % self.count
-        if owner == self.me:
-            return True
-        self._out[owner].append((state, number, self._numbers[label]))
-        return False
+    @property
+    def judge(self) -> bool:
+        """Whether who keeps a state judges it: once, then, and not by all who find it.
+
+        Where the search goes on after what is wrong, or where an invariant may refuse, who finds it must know at once.
+        """
+        return not (self.plan.keep_going or self.machine.checked.enforced)
+
+    def keep(self, state: Any) -> bool:
+        """Whether a state falls to another."""
+        return hash(state) % self.count != self.me
+
+    def send(self, number: int, label: Any, state: Any) -> None:
+        """Send a state to whom it falls, at the end of the level."""
+        source = self._search.found.states[number] if self.judge else None
+        self._out[hash(state) % self.count].append((state, number, self._numbers[label], source))
 
     def _pulse(self, _: Pulse) -> None:
         if self.ends.is_set():
@@ -135,11 +147,12 @@ class Worker:
     def _level(self, arrived: Sequence[tuple[int, bytes]]) -> Told:
         search, found, labels = self._search, self._search.found, self._labels
         for sender, message in arrived:
-            records: list[tuple[Any, int, int]] = pickle.loads(message)  # noqa: S301 - written by a process of our own
-            known = len(found.states)
-            arriving = [(state, parent, labels[label]) for state, parent, label in records]
-            self._unless_interrupted(partial(search.receive, arriving))
+            records: list[tuple[Any, int, int, Any]] = pickle.loads(message)  # noqa: S301 - written by a process of our own
+            known, noticed = len(found.states), len(found.noticed)
+            arriving = [(state, parent, labels[label], source) for state, parent, label, source in records]
+            self._unless_interrupted(partial(search.receive, arriving, self.machine.take))
             self.origins += bytes([sender]) * (len(found.states) - known)
+            self._foreign |= {n: sender for n in range(noticed, len(found.noticed)) if found.noticed[n].steps}
         began, until = found.expanded, len(found.states)
         self.levels.append(until)
         self._unless_interrupted(partial(search.loop, until))
@@ -161,7 +174,7 @@ class Worker:
             parents=found.parents,
             origins=bytes(self.origins),
             starts=[*self.levels, len(found.states)],
-            noticed=found.noticed,
+            noticed=[(self._foreign.get(n, self.me), each) for n, each in enumerate(found.noticed)],
             witnesses=found.witnesses,
             sums=replace(
                 found, states=[], labels=[], parents=array("I"), fired={}, emitted={}, noticed=[], witnesses={}

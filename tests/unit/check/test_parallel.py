@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -57,7 +58,14 @@ def test_any_machine_comes_out_as_with_one_process(roads: Map, starts: list[int]
     )
     together = check(checked, keep_going=True, workers=workers)
     assert compared(together) == compared(check(checked, keep_going=True))
-    for finding in together.findings:
+    alone, first = check(checked), check(checked, workers=workers)  # now who keeps a state judges it
+    assert first.verdict == alone.verdict
+    if not alone.cut:
+        assert compared(first) == compared(alone)
+    for one, other in zip(alone.findings, first.findings, strict=True):
+        if one.trace is not None and other.trace is not None:
+            assert abs(one.trace.states - other.trace.states) <= 1  # of one level, another may come first
+    for finding in (*together.findings, *first.findings):
         if finding.trace is not None and finding.trace.back is None and finding.kind != "never_stuck":
             commands = [step.command for step in finding.trace.steps]
             assert retrace(checked, finding.trace.initial, commands) is not None
@@ -165,4 +173,13 @@ def test_invariants_and_dead_ends_are_judged_wherever_they_are_met() -> None:
         return len(box.on) < 3
 
     checked = Checked(box_of(invariants=[two_at_most]), finished=anything)
-    assert compared(check(checked, keep_going=True, workers=2)) == compared(check(checked, keep_going=True))
+    enforced = replace(checked, enforced=["two_at_most"])
+    for workers in (2, 3):
+        assert compared(check(checked, keep_going=True, workers=workers)) == compared(check(checked, keep_going=True))
+        assert compared(check(enforced, workers=workers)) == compared(check(enforced))
+        (finding,) = check(checked, workers=workers).findings
+        assert (finding.kind, finding.name) == ("invariant", "two_at_most")
+        assert finding.trace is not None
+        assert finding.trace.states == 4
+        commands = [step.command for step in finding.trace.steps]
+        assert retrace(checked, finding.trace.initial, commands) == f"two_at_most: {finding.message}"
