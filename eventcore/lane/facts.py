@@ -82,9 +82,8 @@ def _step_in(record_key: bytes) -> StepKey | None:
 
 def _stopped(memory: LaneMemory, key: bytes) -> bytes | None:
     said, foreign = memory.quarantined.get(key), memory.foreign.get(key)
-    found = memory.judged.get(key) if foreign is None else foreign.why
-    if said is not None and said == found and not memory.waiting.of(key):
-        said = None  # no outcome tells, only the state, which each restore judges anew, or the last foreign record
+    if said is not None and said == memory.judged.get(key) and not memory.waiting.of(key):
+        said = None  # only the state tells, which each restore judges anew
     fact = StoppedFact(
         said,
         memory.unsound.get(key) if key not in memory.judged else None,

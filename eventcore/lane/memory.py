@@ -24,6 +24,7 @@ from eventcore.lane.window import Window
 NOWHERE = Place(0, 0, 0, 0, 0)
 UNDONE = "undone"  # the reason of a do that comes after its undo
 NOTHING_TO_UNDO = "nothing to undo"  # what is said to an undo whose do did not take effect
+FOREIGN = "foreign record at "  # what begins the reason of an instance among whose events another program wrote
 StepKey = tuple[str, str, str]
 
 

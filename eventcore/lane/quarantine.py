@@ -26,7 +26,7 @@ from eventcore.avro.outcome import Details, OutcomeRecord
 from eventcore.errors import DataError
 from eventcore.lane.backlog import BACKLOG_FULL, DISCARDED, Waiting
 from eventcore.lane.journal import QUARANTINED, RAISED, Batch, Case, Journal
-from eventcore.lane.memory import NOTHING_TO_UNDO, Decided, LaneMemory
+from eventcore.lane.memory import FOREIGN, NOTHING_TO_UNDO, Decided, LaneMemory
 from eventcore.log.port import Recorded
 
 # The reasons for which an order is refused.
@@ -165,8 +165,8 @@ def found_in_events(memory: LaneMemory, key: bytes) -> None:
     """Stop an instance for what its events told, if anything."""
     if key in memory.unsound:
         memory.quarantined.setdefault(key, memory.unsound[key])
-    elif key in memory.foreign:
-        memory.quarantined.setdefault(key, memory.foreign[key].why)
+    elif key in memory.foreign and memory.quarantined.get(key, FOREIGN).startswith(FOREIGN):
+        memory.quarantined[key] = memory.foreign[key].why  # the last one, whichever an outcome or a fact knows of
 
 
 def pass_over(memory: LaneMemory, key: bytes, order: Release) -> None:

@@ -16,7 +16,7 @@ from eventcore.avro.facts import Place
 from eventcore.cut import Position
 from eventcore.errors import BrokenLog, DecodeError, InvalidValue
 from eventcore.lane.lineage import Mark, Placed, standing_of_event
-from eventcore.lane.memory import Foreign, LaneMemory
+from eventcore.lane.memory import FOREIGN, Foreign, LaneMemory
 from eventcore.lane.quarantine import found_in_events
 from eventcore.log.port import Recorded
 
@@ -140,10 +140,10 @@ class Folder:
         try:
             envelope = own_envelope(record, where, self._last)
         except DecodeError as foreign:
-            self._meet(record, f"foreign record at {where}: {foreign}")
+            self._meet(record, f"{FOREIGN}{where}: {foreign}")
             return
         except BrokenLog as gap:  # or a stranger's after all: then one of ours follows, or no outcome counts it
-            self._meet(record, f"foreign record at {where}: {gap}")
+            self._meet(record, f"{FOREIGN}{where}: {gap}")
             self.gap = self.gap or gap
             return
         self._last, self.gap = envelope, None

@@ -33,6 +33,7 @@ from examples.ledger.bank_file import printed_balances
 from examples.ledger.checker import EVENTS, check
 from examples.ledger.days import balances_by_day
 from examples.ledger.progress import Progress
+from examples.ledger.slow_worker import HEARS
 from examples.ledger.transactions import Transaction, transactions
 from examples.ledger.verify import verify
 from projections import open_views
@@ -42,6 +43,7 @@ OUTCOME_S = 180.0  # a client's patience: several restarts and the slow worker f
 ASK_S = 15.0  # how long it waits before it asks again
 CATCH_UP_S = 180.0  # the same for the read model
 MARKER_S = 0.5  # after this, what is committed is stable; what is not stable then belongs to nobody alive
+HEARS_S = 0.05
 END_S = 30.0  # how long a worker may take to finish its batches
 
 
@@ -74,7 +76,12 @@ class Workers:
         self._process = self._start()
 
     def end(self) -> None:
-        """End the worker in order."""
+        """End the worker in order, which it must have come to hear of: the last one may just have been started."""
+        deadline = time.monotonic() + END_S
+        while Path(self._output.name).read_text(errors="replace").count(HEARS) <= self.kills:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the last worker did not come up")
+            time.sleep(HEARS_S)
         self._process.terminate()
         if (code := self._process.wait(END_S)) != 0:
             raise RuntimeError(f"the last worker ended with code {code}")

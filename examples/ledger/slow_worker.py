@@ -22,6 +22,7 @@ from examples.ledger.app import app
 from projections import open_views
 
 COMMANDS_MAX = 25  # at a time: the whole ledger takes about 470 a partition
+HEARS = "hears when it is told to end"  # printed once it does
 PAUSE_S = 0.05  # after each of these: longer than records take to the broker, so that a kill leaves some there
 
 
@@ -85,6 +86,7 @@ def main() -> int:
     log, views = open_log(options.log), open_views(options.views)
     worker = Worker(app, cast("Log", SlowLog(log)), views)
     signal.signal(signal.SIGTERM, lambda _number, _frame: worker.stop())
+    print(HEARS, flush=True)
     children = worker.run()
     views.close()
     log.close()

@@ -31,7 +31,7 @@ from eventcore.log.kafka.away import Away
 from eventcore.log.kafka.bounded import BoundedCalls, CallHangs
 from eventcore.log.kafka.client import Code, Consumer, KafkaError, KafkaException, TopicPartition
 from eventcore.log.kafka.faults import NOT_ALLOWED, error_of, fault
-from eventcore.log.kafka.lines import ClientLines
+from eventcore.log.kafka.lines import LOGGER, ClientLines
 from eventcore.log.kafka.settings import KafkaSettings
 from eventcore.log.port import Share
 from eventcore.topics import Topics
@@ -115,6 +115,11 @@ class KafkaMember:
             calls.run(consumer.close, LEAVE_S)
         except CallHangs:
             self._away.seen = True  # the thread is left behind, and the group finds out by itself
+        except (
+            KafkaException,
+            SystemError,
+        ) as refused:  # seen of a member that had been given up: it has left all the same
+            LOGGER.info("leaving the group of %s: %s", self._name, refused)
         calls.end()
 
     def _join_anew_if_nobody(self) -> None:
