@@ -1,5 +1,6 @@
 """`check`: targets, exit codes, JSON with the four names, and tests that it writes."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -149,3 +150,40 @@ def test_ctrl_c_ends_a_search_with_a_report_of_what_it_found(start: Start) -> No
     assert (ran.code, ran.data["verdict"], ran.data["cut"]) == (2, "inconclusive", ["interrupted"])
     assert ran.data["distinct"] >= 1_000
     assert "not expanded" in ran.data["reasons"][0]["what"]
+
+
+def test_instances_that_are_alike_are_taken_for_one_where_it_is_asked_for(program: Program) -> None:
+    ran = program("check", "examples.models.two_phase:three", "--symmetric", "--json", app=None)
+    assert ran.code == 0
+    said = json.loads(ran.out)
+    assert (said["verdict"], said["distinct"], said["transitions"], said["depth"]) == ("pass", 80, 318, 11)
+    assert said["instances"] == 3
+    ran = program("check", "examples.models.die_hard:puzzle", "--symmetric", app=None)
+    assert ran.code == 3
+    assert "die_hard declares no symmetry" in ran.err
+
+
+def test_several_workers_print_what_one_prints(program: Program) -> None:
+    ran = program("check", "examples.models.two_phase:three", "--workers", "2", "--json", app=None)
+    assert ran.code == 0
+    said = json.loads(ran.out)
+    assert (said["verdict"], said["distinct"], said["transitions"], said["depth"]) == ("pass", 288, 1_146, 11)
+    ran = program("check", "examples.models.two_phase:three", "--workers", "0", app=None)
+    assert ran.code == 3
+    assert "1 to 64 workers, not 0" in ran.err
+
+
+def test_a_way_that_goes_round_for_ever_is_shown_as_one(program: Program, lamp: Path) -> None:
+    claims = (
+        "\nfrom eventcore.check import eventually, strong\n"
+        "burns = eventually(lambda lamp: lamp.watts == 60, fair=[strong()], name='burns')\n"
+        "endless = Checked(lamps, Scope(domains={'watts': (20, 40)}), properties=[burns])\n"
+        "waits = Checked(lamps, Scope(domains={'watts': (40,)}), properties=[burns])\n"
+    )
+    lamp.write_text(LAMP + claims)
+    ran = program("check", f"{lamp.stem}:endless", app=None)
+    assert ran.code == 0
+    ran = program("check", f"{lamp.stem}:waits", app=None)
+    assert ran.code == 1
+    assert "burns need never be true: this way rests in its last state" in ran.out
+    assert "and nothing more, for ever" in ran.out
