@@ -268,7 +268,7 @@ class Search:
         theirs = others is not None and others.keep(outcome.state)
         if not (others is not None and theirs and others.judge) and not self._is_right(number, label, outcome):
             return False
-        following = outcome.state if theirs else self._machine.compact(outcome.state)
+        following = self._machine.compact(outcome.state)
         if not self._is_within(number, label, following):
             return True
         if others is not None and theirs:
