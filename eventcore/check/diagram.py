@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from eventcore.check.aggregate import AggregateMachine
+from eventcore.check.aggregate import AggregateMachine, Asked
 from eventcore.check.machine import Fault, Machine, Outcome, Refusals
 from eventcore.check.source import shown
 from eventcore.errors import NotSupported
@@ -128,4 +128,4 @@ def _spoken(what: object) -> str:
 
 
 def _kind(label: object) -> str:
-    return type(getattr(label, "command", label)).__name__
+    return type(label.command if isinstance(label, Asked) else label).__name__

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from eventcore.check.aggregate import Asked
 from eventcore.check.fairness import Fairness
 from eventcore.check.graph import Graph
 from eventcore.check.properties import Property
@@ -190,7 +191,7 @@ class _Rules:
         self.of_label = [0] * len(graph.labels)
         for place, each in enumerate(fair):
             for number, label in enumerate(graph.labels):
-                command = getattr(label, "command", label)
+                command = label.command if isinstance(label, Asked) else label
                 if each.concerns(command):
                     bit = 1 << bits.setdefault((place, each.group(command)), len(bits))
                     self.of_label[number] |= bit

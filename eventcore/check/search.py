@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast
 
+from eventcore.check.aggregate import Asked
 from eventcore.check.machine import Fault, Machine, Outcome, Refusals
 from eventcore.check.memory import limit_bytes, used_bytes
 from eventcore.check.properties import Property, Step
@@ -341,7 +342,12 @@ class Search:
                 self._wanted.remove(each)
 
     def _judge_step(self, number: int, label: Any, outcome: Accepted[Any, Any]) -> None:
-        step = Step(self.found.states[number], getattr(label, "command", label), outcome.events, outcome.state)
+        step = Step(
+            self.found.states[number],
+            label.command if isinstance(label, Asked) else label,
+            outcome.events,
+            outcome.state,
+        )
         for each in self._steps:
             if self._asked(each.holds, step, each.name, number, label) is False:
                 message = f"{each.name} is false of this step"

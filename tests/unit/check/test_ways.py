@@ -7,11 +7,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from msgspec import Meta
 
-from eventcore import Refusal
-from eventcore.check import Bounds, Checked, Scope, check, eventually, leads_to, never_stuck, strong, weak
+from eventcore import Aggregate, Refusal, Value, require
+from eventcore.check import (
+    Bounds,
+    Checked,
+    Scope,
+    Step,
+    always_step,
+    check,
+    eventually,
+    leads_to,
+    never_stuck,
+    strong,
+    weak,
+)
 from eventcore.check.properties import Property
 from eventcore.check.render_json import data_of
 from eventcore.check.render_pytest import pytest_of
@@ -216,6 +230,36 @@ def test_a_premise_that_is_never_true_is_told() -> None:
     empty = leads_to(lambda at: at.place == 7, lambda at: at.place == 3, name="empty")
     report = check(Checked(walk_of(LOOP), properties=[empty]))
     assert (report.verdict, list(report.warnings)) == ("pass", ["the premise of empty is never true"])
+
+
+class Told(Value):
+    """Somebody was told."""
+
+    command: Annotated[int, Meta(ge=0, lt=3)]
+
+
+class Tell(Value):
+    """Tell somebody; its field has the name that a label's command has."""
+
+    command: Annotated[int, Meta(ge=0, lt=3)]
+
+
+def tell(at: At, asked: Tell) -> list[Told]:
+    require(at.place < 2, "far")
+    return [Told(asked.command)]
+
+
+def listen(at: At, _: Told) -> At:
+    return At(at.place + 1)
+
+
+def test_a_command_with_a_field_named_command_is_itself() -> None:
+    def whole(step: Step) -> bool:
+        return isinstance(step.command, Tell)
+
+    arrives = eventually(lambda at: at.place == 2, fair=[weak(Tell)], name="arrives")
+    report = check(Checked(Aggregate("told", At, tell, listen), properties=[always_step(whole), arrives]))
+    assert report.verdict == "pass", report
 
 
 def test_the_hash_of_a_verdict_changes_with_what_is_assumed() -> None:
