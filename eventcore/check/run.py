@@ -307,6 +307,9 @@ def _doubts(machine: AggregateMachine, found: Explored) -> Iterator[str]:
         yield f"{names}: read by nothing, so their values do not matter, as long as they stay within their types' bounds"
     if machine.checked.enforced:
         yield f"{', '.join(machine.checked.enforced)}: left to the turn, which refuses what would break it"
+    for each in machine.checked.properties:
+        if each.fair:
+            yield f"{each.name} rests on {' and '.join(map(str, each.fair))}; whether that is so, no search can tell"
     yield WHOLE
 
 
