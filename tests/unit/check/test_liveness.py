@@ -160,6 +160,19 @@ def test_strong_fairness_breaks_a_cycle_that_weak_fairness_allows() -> None:
     assert told(steps, {2}, weak(), strong(by=lambda label: label)) is None
 
 
+def test_a_fair_cycle_is_found_where_its_component_is_not_fair() -> None:
+    steps = [
+        (0, "a", 1),
+        (1, "a", 0),
+        (1, "b", 2),
+        (2, "b", 0),
+        (2, "c", 3),
+    ]  # at 2, c is possible: stay away from there
+    c_and_others = strong(by=lambda label: label == "c")
+    assert told(steps, {3}, weak(by=lambda _: 0), c_and_others) == ([0, 1, 0], "aa", 0)
+    assert told(steps, {3}, weak(by=lambda _: 0), strong()) is None
+
+
 def test_a_goal_is_missed_behind_a_join_that_another_way_has_passed_before() -> None:
     steps = [(0, "a", 1), (0, "b", 2), (1, "a", 3), (2, "b", 3), (3, "c", 4)]
     assert told(steps, {1}, weak()) == ([0, 2, 3, 4], "bbc", 3)
