@@ -59,6 +59,7 @@ class Workers:
         self.kills_in_a_transaction = 0
 
     def _start(self) -> subprocess.Popen[bytes]:
+        self._before = Path(self._output.name).stat().st_size  # what the workers before this one have said
         return subprocess.Popen(self._command, cwd=ROOT, stdout=self._output, stderr=subprocess.STDOUT)  # noqa: S603 - ours
 
     def kill(self) -> None:
@@ -78,7 +79,7 @@ class Workers:
     def end(self) -> None:
         """End the worker in order, which it must have come to hear of: the last one may just have been started."""
         deadline = time.monotonic() + END_S
-        while Path(self._output.name).read_text(errors="replace").count(HEARS) <= self.kills:
+        while HEARS.encode() not in Path(self._output.name).read_bytes()[self._before :]:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the last worker did not come up")
             time.sleep(HEARS_S)
