@@ -218,6 +218,15 @@ def test_code_that_picks_an_instance_out_is_found() -> None:
     assert "check(checked, symmetric=True)" in pytest_of(report, "tests.parts:checked")
 
 
+def test_code_that_accepts_from_all_and_does_another_thing_for_one_is_found() -> None:
+    def decide(parts: Parts, push: Push) -> list[Pushed]:
+        require(parts.at[push.part] == 0, "done")
+        return [Pushed(push.part, 1, 2 if push.part == 1 else 0)]
+
+    checked = Checked(Aggregate("parts", Parts, decide, evolve), symmetry=PARTS)
+    assert [finding.kind for finding in check(checked, symmetric=True).findings] == ["not_symmetric"]
+
+
 def test_a_claim_that_picks_an_instance_out_is_found() -> None:
     def first_stays(parts: Parts) -> bool:
         return parts.at[0] < 2
