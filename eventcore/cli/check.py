@@ -7,23 +7,21 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.status import Status
 
-from eventcore.aggregate import Aggregate
-from eventcore.check import Bounds, Checked, check
+from eventcore.check import Bounds, check
 from eventcore.check.render_pytest import pytest_of
 from eventcore.check.search import Pulse
 from eventcore.cli.call import Call, call_of
 from eventcore.cli.faults import SYSTEM, report
 from eventcore.cli.known import FORMATS, Wanted, tell
-from eventcore.cli.load import import_named
-from eventcore.errors import EventcoreError, InvalidValue, NotSupported, UnknownName
+from eventcore.cli.target import Target, aggregate_of, target_named
+from eventcore.errors import EventcoreError, InvalidValue, NotSupported
 
-Target = Aggregate[Any, Any, Any] | Checked[Any, Any, Any]
 SIZE = re.compile(r"(\d+)\s*([KMG])(?:i?B)?", re.IGNORECASE)
 UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 COULD_NOT_RUN = SYSTEM
@@ -86,7 +84,7 @@ def check_(
     call = call_of(context)
     try:
         wanted = Wanted(matrix, inductive, ratchet, grade, overlay)
-        found = _resolved(call, target)
+        found = target_named(call, target)
         bounds = Bounds(states, None if memory is None else _bytes(memory))
         with _watched(call) as progress:
             answer = check(
@@ -101,42 +99,11 @@ def check_(
         return COULD_NOT_RUN
 
 
-def _resolved(call: Call, target: str) -> Target:
-    """What is to be checked. Raises CallerError where it is not there, or is something else."""
-    module_name, colon, name = target.partition(":")
-    if not colon:
-        return _declared(_of_app(call, target))
-    module = import_named(module_name, "what is to be checked")
-    held: dict[str, Any] = {key: value for key, value in vars(module).items() if isinstance(value, Aggregate | Checked)}
-    if not hasattr(module, name):
-        raise UnknownName(f"aggregate or Checked in {module_name}", name, list(held))
-    if name not in held:
-        kind = type(getattr(module, name)).__name__
-        raise InvalidValue(target, f"is of type {kind}; it should be an Aggregate, or an eventcore.check.Checked")
-    found: Target = held[name]
-    return found
-
-
-def _of_app(call: Call, name: str) -> Aggregate[Any, Any, Any]:
-    for aggregate in call.app.aggregates:
-        if aggregate.name == name:
-            return aggregate
-    raise UnknownName(f"aggregate of {call.app.name}", name, [each.name for each in call.app.aggregates])
-
-
-def _declared(aggregate: Aggregate[Any, Any, Any]) -> Target:
-    """The Checked of this aggregate in the module that defines its `decide`; the aggregate alone where there is none."""
-    module = sys.modules.get(getattr(aggregate.decide, "__module__", ""))
-    held: list[Any] = [] if module is None else [each for each in vars(module).values() if isinstance(each, Checked)]
-    found: list[Target] = [checked for checked in held if checked.aggregate is aggregate]
-    return found[0] if found else aggregate
-
-
 def _place(found: Target, target: str) -> str:
     """Where a test finds what was checked, as MODULE:NAME."""
     if ":" in target:
         return target
-    aggregate = found.aggregate if isinstance(found, Checked) else found
+    aggregate = aggregate_of(found)
     module = sys.modules.get(getattr(aggregate.decide, "__module__", ""))
     names = [] if module is None else [name for name, value in vars(module).items() if value is found]
     if module is None or not names:

@@ -14,8 +14,8 @@ from eventcore.check.diagram_sequence import sequence_of_saga, sequence_of_trace
 from eventcore.check.diagram_tables import command_table, event_table
 from eventcore.check.scope import Bounds
 from eventcore.cli.call import Call, call_of
-from eventcore.cli.check import _resolved as resolved
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
+from eventcore.cli.target import target_named
 from eventcore.cli.values import value_of
 from eventcore.errors import WrongUse
 from eventcore.value import Value
@@ -54,7 +54,7 @@ def diagram(
             cls = saga.start.data
             raise WrongUse(f"say what the saga {saga.name} is about: the fields of {cls.__name__}, as a JSON object")
         return _told(call, sequence_of_saga(saga, value_of(saga.start.data, data)))
-    found = resolved(call, target)
+    found = target_named(call, target)
     checked = found if isinstance(found, Checked) else Checked(found)
     machine = AggregateMachine(checked)
     if trace:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eventcore.aggregate import Aggregate
-from eventcore.check import Bounds, Checked, Report
+from eventcore.check import Bounds, Report
 from eventcore.check.grade import grade
 from eventcore.check.grade_text import grade_data, grade_text
 from eventcore.check.induction import Induction, induction
@@ -24,14 +23,13 @@ from eventcore.check.ratchet import Change, compare, evidence_of, read, written
 from eventcore.check.render_json import data_of
 from eventcore.check.render_text import text_of
 from eventcore.cli.call import Call
+from eventcore.cli.target import Target
 from eventcore.cli.turns import turns_in
 from eventcore.errors import UnknownName
 
 FORMATS = ("text", "markdown", "json", "html")
 ALONE = {"markdown": matrix_markdown, "html": matrix_html}  # documents: nothing else is printed with them
 FAIL = 1
-
-Target = Aggregate[Any, Any, Any] | Checked[Any, Any, Any]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from eventcore.check.replay import Streams, Upcast, upcast_of
 from eventcore.cli.call import call_of
 from eventcore.cli.decisions import decisions_in
 from eventcore.cli.faults import SYSTEM, report
-from eventcore.cli.versions import aggregate_of, function_named, version_named
+from eventcore.cli.target import aggregate_of, function_named, target_named
 from eventcore.errors import EventcoreError
 
 
@@ -48,7 +48,7 @@ def redecide_(
         carry: Carry | None = None
         aggregate = machine.aggregate
         if new is not None:
-            aggregate = aggregate_of(version_named(call, new))
+            aggregate = aggregate_of(target_named(call, new))
             upcast = upcast_of(machine.aggregate, aggregate, function_named(events))
             carry, _ = carried(machine.aggregate.command_checks, aggregate.command_checks)
         with call.opened_log() as log, call.reporting() as progress:

@@ -13,7 +13,7 @@ from eventcore.check.replay import Streams, replay, upcast_of
 from eventcore.cli.call import Call, call_of
 from eventcore.cli.decisions import events_in
 from eventcore.cli.faults import ANSWER_IS_NO, SYSTEM, report
-from eventcore.cli.versions import Target, aggregate_of, function_named, version_named
+from eventcore.cli.target import Target, aggregate_of, function_named, target_named
 from eventcore.cli.watch import watched
 from eventcore.errors import EventcoreError
 
@@ -49,7 +49,7 @@ def refine_(
     """
     call = call_of(context)
     try:
-        one, two = version_named(call, old), version_named(call, new)
+        one, two = target_named(call, old), target_named(call, new)
         to_old, upcast, to_command = function_named(state_map), function_named(events), function_named(commands)
         with watched(call) as progress:
             found = refine(
