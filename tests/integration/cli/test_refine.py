@@ -56,7 +56,10 @@ def test_recorded_streams_replay_under_the_new_version(program: Program) -> None
     [
         ((FIRST, RIGHT), "have not the same name and fields. Give a function that makes a state of the old version"),
         ((FIRST, "nowhere:x"), "no module is named 'nowhere'"),
-        ((FIRST, "examples.bank.account:nothing"), "no aggregate or Checked in examples.bank.account is named 'nothing'"),
+        (
+            (FIRST, "examples.bank.account:nothing"),
+            "no aggregate or Checked in examples.bank.account is named 'nothing'",
+        ),
         ((FIRST, "examples.bank.account:CEILING"), "is of type int; it should be an Aggregate"),
         ((FIRST, RIGHT, "--map", "examples.bank.account:CEILING"), "is of type int; it should be a function"),
         ((FIRST, RIGHT, "--map", "as_before"), "is not of the form MODULE:NAME"),
