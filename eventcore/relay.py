@@ -1,9 +1,8 @@
 """The relay: moves what committed records ask for from one topic to others, at least once and in order.
 
 One relay reads partitions of its source topic: all, or those that are its process's share. What no lane wrote there is
-passed over. A `route` turns a record into what is to be sent, or nothing; what
-is sent carries its source position and a deterministic command id, so the lane that receives it twice answers twice
-and decides once. The position is saved after the acknowledgement: a crash between the two sends again, never skips.
+passed over. A `route` turns a record into what is to be sent, or nothing; what is sent carries its source position and a
+deterministic command id, so the lane that receives it twice answers twice and decides once. The position is saved after the acknowledgement: a crash between the two sends again, never skips.
 The first failed delivery ends the step with everything from there on unsent.
 
 What is not due yet is held back while others go on, and no position behind it is saved: a relay that starts again reads
@@ -75,9 +74,8 @@ class Relay:
         self._follower: Follower | None = None
         self._saved: dict[int, int] = {}
         self._read: dict[int, int] = {}
-        self._own: dict[
-            int, int
-        ] = {}  # behind the last record that is a lane's own: what is saved, so that it is found
+        # Behind the last record that is a lane's own: what is saved, so that it is found again.
+        self._own: dict[int, int] = {}
         self._held: dict[int, deque[_Held]] = {}  # by partition, in the order of offsets, which is that of due times
         self._held_count = self._held_bytes = 0
 

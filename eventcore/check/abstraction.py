@@ -43,6 +43,7 @@ from eventcore.shape import (
 )
 from eventcore.value import Value
 
+NOTHING = "(none)"  # what a collection without items is called: a member of an enum may be called none
 KINDS_MAX = 5  # of what a collection holds: beyond, only its length is told apart
 OPEN_SHOWN = 40  # letters of a value of which nothing is declared
 Row = tuple[str, ...]
@@ -133,7 +134,7 @@ def multiset(name: str, kinds: Iterable[object], items: int) -> Facet:
     def counted(held: Iterable[object]) -> str:
         found = list(held)
         parts = [(ordered[kind], found.count(kind)) for kind in ordered]
-        return " ".join(text if count == 1 else f"{text}*{count}" for text, count in parts if count) or "none"
+        return " ".join(text if count == 1 else f"{text}*{count}" for text, count in parts if count) or NOTHING
 
     labels = tuple(counted(each) for each in combinations_with_replacement(ordered, items))
     return Facet(name, lambda state: counted(_at(state, name)), labels)
@@ -251,7 +252,7 @@ def _kinds_of(shape: Shape) -> Mapping[object, str]:
 
 
 def _together(texts: Iterable[str]) -> str:
-    return " ".join(texts) or "none"
+    return " ".join(texts) or NOTHING
 
 
 def _filled(x: Any) -> str:

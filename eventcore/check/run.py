@@ -52,8 +52,8 @@ def check(
 
     With `keep_going` it goes on, and reports one shortest trace for each claim that is broken. With `symmetric`, states
     that differ only in which instance is which are one, as the symmetry of the Checked says. With `workers`, so many
-    processes share the search. KeyboardInterrupt ends
-    it with a report of what was found so far. Raises CallerError where the scope does not fit.
+    processes share the search. KeyboardInterrupt ends it with a report of what was found so far. Raises CallerError where
+    the scope does not fit.
     """
     checked = what if isinstance(what, Checked) else Checked(what)
     if scope is not None:

@@ -27,16 +27,12 @@ from eventcore.check.scope import Bounds
 from eventcore.turn import Accepted, Refused, Violated
 
 PULSE_STATES, PULSE_S = 16, 0.2  # how often the clock is looked at, and memory
-TWICE_TURNS, TWICE_SHARE = (
-    20_000,
-    128,
-)  # what is taken anew: so many turns at first, then those of one in so many states
+TWICE_TURNS, TWICE_SHARE = 20_000, 128  # taken anew: so many turns at first, then those of one in so many states
 
 KIND_OF = cast("Callable[[Any], type[object]]", type)
 
-Arrived = tuple[
-    Any, int, Any, Any
-]  # a state, its parent's number, the label, and the parent itself where it is to be judged
+# A state, its parent's number, the label, and the parent itself where it is to be judged.
+Arrived = tuple[Any, int, Any, Any]
 Cut = Literal["states", "memory", "within", "finding", "interrupted"]
 
 

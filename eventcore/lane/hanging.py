@@ -21,11 +21,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 
-from eventcore.avro.envelope import read_envelope
-from eventcore.avro.outcome import read_outcome
-from eventcore.errors import DataError
+from eventcore.avro.outcome import OutcomeRecord
 from eventcore.lane.facts import LANE
-from eventcore.lane.lineage import BEFORE_ALL, Placed, standing_of_event, standing_of_outcome
+from eventcore.lane.lineage import BEFORE_ALL, Kind, Placed, placed_in, standing_of
 from eventcore.lane.restore import read_to
 from eventcore.log.port import FILLER, Hanging, Log, MendingWriter, Record, Recorded
 from eventcore.topics import Topics
@@ -58,8 +56,7 @@ def mend(log: Log, writer: MendingWriter, topics: Topics, partition: int) -> Non
 
 def whole(log: Log, topics: Topics, partition: int, hanging: Mapping[str, Hanging]) -> bool:
     """Whether the last outcome counts the events there are, if what hangs is taken in (G2, G3)."""
-    events = _Events()
-    outcomes = _Outcomes()
+    events, outcomes = _Last("events"), _Last("outcomes")
     for topic, last in ((topics.events, events), (topics.outcomes, outcomes)):
         held = hanging.get(topic)
         end = log.stable_end(topic, partition) if held is None else held.start
@@ -69,7 +66,7 @@ def whole(log: Log, topics: Topics, partition: int, hanging: Mapping[str, Hangin
     return events.count == outcomes.count
 
 
-def _read_last(log: Log, topic: str, partition: int, end: int, last: _Events | _Outcomes) -> None:
+def _read_last(log: Log, topic: str, partition: int, end: int, last: _Last) -> None:
     """Read backwards, a longer piece each time, until one has a record of the lane's."""
     back, first = BACK, log.beginning(topic, partition)
     while not last.found:
@@ -81,42 +78,20 @@ def _read_last(log: Log, topic: str, partition: int, end: int, last: _Events | _
         back *= 10
 
 
-class _Events:
-    """The last event of the lane's own, and how many there are up to it."""
+class _Last:
+    """The lane's last record of a topic, and how many events there are by it."""
 
-    def __init__(self) -> None:
-        self._last: Placed = BEFORE_ALL
-        self.found = False
-
-    @property
-    def count(self) -> int:
-        return self._last.sequence
-
-    def take(self, records: Iterable[Recorded]) -> None:
-        for record in records:
-            try:
-                envelope = read_envelope(record.envelope)
-            except DataError:
-                continue  # no lane wrote it
-            standing = standing_of_event(envelope, self._last)
-            if standing == "own" or (standing == "gap" and not self.found):
-                self._last, self.found = envelope, True
-
-
-class _Outcomes:
-    """The last outcome of the lane's own, and how many events it counts."""
-
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind) -> None:
+        self._kind: Kind = kind
         self._last: Placed = BEFORE_ALL
         self.found = False
         self.count = 0
 
     def take(self, records: Iterable[Recorded]) -> None:
         for record in records:
-            try:
-                outcome = read_outcome(record.value)
-            except DataError:
-                continue  # no lane wrote it
-            standing = standing_of_outcome(outcome, self._last)
+            if (placed := placed_in(record, self._kind)) is None:
+                continue
+            standing = standing_of(placed, self._last)
             if standing == "own" or (standing == "gap" and not self.found):
-                self._last, self.found, self.count = outcome, True, outcome.events
+                self._last, self.found = placed, True
+                self.count = placed.events if isinstance(placed, OutcomeRecord) else placed.sequence

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Protocol
 
-from eventcore.avro.envelope import Envelope
-from eventcore.avro.outcome import OutcomeRecord
+from eventcore.avro.envelope import Envelope, read_envelope
+from eventcore.avro.outcome import OutcomeRecord, read_outcome
+from eventcore.errors import DataError
+from eventcore.log.port import Recorded
 
+Kind = Literal["events", "outcomes"]
 Standing = Literal["own", "foreign", "gap"]
 
 
@@ -50,6 +53,19 @@ class Mark(NamedTuple):
 
 
 BEFORE_ALL = Mark()
+
+
+def placed_in(record: Recorded, kind: Kind) -> Envelope | OutcomeRecord | None:
+    """What a record of such a topic says of its place; None where no lane can have written it."""
+    try:
+        return read_envelope(record.envelope) if kind == "events" else read_outcome(record.value)
+    except DataError:
+        return None
+
+
+def standing_of(placed: Envelope | OutcomeRecord, last: Placed) -> Standing:
+    """What an event with this envelope, or an outcome, is after `last`."""
+    return standing_of_event(placed, last) if isinstance(placed, Envelope) else standing_of_outcome(placed, last)
 
 
 def standing_of_event(envelope: Envelope, last: Placed) -> Standing:

@@ -15,9 +15,8 @@ from eventcore.lane.journal import Batch
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 SECONDS_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 
-KIND = slice(
-    DETAILS_AT, DETAILS_AT + 2
-)  # an outcome's kind, and whether it repeats: what is counted, without reading it
+# An outcome's kind, and whether it repeats: what is counted, without reading the rest.
+KIND = slice(DETAILS_AT, DETAILS_AT + 2)
 
 
 class Histogram:

@@ -40,7 +40,6 @@ from eventcore.log.port import LocalWriter, Log, MendingWriter, Record, Recorded
 from eventcore.topics import Topics
 
 BATCH_AGE_S = 0.05  # how long a batch takes in more while the one before it is committed
-IDLE_SNAPSHOTS = 500  # in one transaction while no command is at hand: one that comes waits for no more than that
 MORE_S = 0.001  # how long it waits for more each time, before it looks whether that commit is decided
 
 
@@ -304,7 +303,7 @@ class LaneRunner:
     def _write_on(self, lane: Lane) -> None:
         """Write more of the checkpoint under way while no command is at hand, in a transaction of its own."""
         batch = Batch(self._position)
-        lane.checkpoints.write(batch, IDLE_SNAPSHOTS)
+        lane.checkpoints.write(batch, self._checkpoints.at_once)
         if batch.snapshots:
             writer = self._owned()
             writer.append(self.topics.snapshots, batch.snapshots)

@@ -7,17 +7,15 @@ the lane's own, that record is found again and says where the lane stood.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from eventcore.avro.envelope import Envelope, read_envelope
-from eventcore.avro.outcome import OutcomeRecord, read_outcome
+from eventcore.avro.envelope import Envelope
+from eventcore.avro.outcome import OutcomeRecord
 from eventcore.cut import Position
-from eventcore.errors import BrokenLog, DataError, TimedOut
-from eventcore.lane.lineage import BEFORE_ALL, Placed, Standing, standing_of_event, standing_of_outcome
+from eventcore.errors import BrokenLog, TimedOut
+from eventcore.lane.lineage import BEFORE_ALL, Kind, Placed, placed_in, standing_of
 from eventcore.lane.restore import STALLED_S, read_to
 from eventcore.log.port import Log, Recorded
-
-Kind = Literal["events", "outcomes"]
 
 
 class _Gap(NamedTuple):
@@ -33,7 +31,7 @@ class Strangers:
     def __init__(self, log: Log, topic: str, kind: Kind) -> None:
         self._log = log
         self._topic = topic
-        self._kind = kind
+        self._kind: Kind = kind
         self._last: dict[int, Placed | None] = {}  # None: the log has forgotten it, so the next record is believed
         self._gaps: dict[int, _Gap] = {}  # the last record since then that seems to leave others out
 
@@ -47,7 +45,7 @@ class Strangers:
         self._last = {p: BEFORE_ALL if beginning == 0 else None for p, beginning in beginnings.items()}
         behind = {p: at - 1 for p, at in positions.items() if at > beginnings[p]}
         for partition, record in self._at(behind).items():
-            if (placed := self._read(record)) is not None:
+            if (placed := placed_in(record, self._kind)) is not None:
                 self._last[partition] = placed
                 del behind[partition]
         for partition in behind:
@@ -82,14 +80,14 @@ class Strangers:
         """
         last, gap, own = self._last[partition], self._gaps.get(partition), list[Recorded]()
         for record in records:
-            if (placed := self._read(record)) is None:
+            if (placed := placed_in(record, self._kind)) is None:
                 continue
-            standing = "own" if last is None else self._standing(placed, last)
+            standing = "own" if last is None else standing_of(placed, last)
             if standing == "own":
                 own.append(record)
                 last, gap = placed, None
             elif last is not None and standing == "gap":
-                if gap is not None and self._standing(placed, gap.placed) == "own":
+                if gap is not None and standing_of(placed, gap.placed) == "own":
                     missing = f"sequence {gap.placed.sequence} follows {last.sequence}"
                     raise BrokenLog(str(gap.at), f"{missing}: {self._kind} are missing between them")
                 gap = _Gap(Position(self._topic, partition, record.offset), placed)
@@ -99,14 +97,3 @@ class Strangers:
         else:
             self._gaps[partition] = gap
         return own
-
-    def _read(self, record: Recorded) -> Envelope | OutcomeRecord | None:
-        try:
-            return read_envelope(record.envelope) if self._kind == "events" else read_outcome(record.value)
-        except DataError:
-            return None
-
-    def _standing(self, placed: Envelope | OutcomeRecord, last: Placed) -> Standing:
-        if isinstance(placed, Envelope):
-            return standing_of_event(placed, last)
-        return standing_of_outcome(placed, last)

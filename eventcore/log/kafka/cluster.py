@@ -129,16 +129,9 @@ class Cluster:
     def latest(self, topics: Iterable[str], partition: int, isolation: Any) -> dict[str, int]:
         """The next offset that a reader of this isolation could not read yet in one partition of each topic."""
         names = {self._settings.name(topic): topic for topic in topics}
-
-        def ask() -> dict[str, int]:
-            asked = {TopicPartition(name, partition): OffsetSpec.latest() for name in names}
-            futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=ENDS_S)
-            offsets = {names[at.topic]: future.result(ANSWER_S).offset for at, future in futures.items()}
-            if UNANSWERED in offsets.values():
-                raise KafkaException(KafkaError(Code.LEADER_NOT_AVAILABLE))
-            return offsets
-
-        return self._repeat(f"asking for the ends of {', '.join(names.values())}", ask)
+        asked = {TopicPartition(name, partition): OffsetSpec.latest() for name in names}
+        found = self._list_offsets(asked, isolation, f"asking for the ends of {', '.join(names.values())}")
+        return {names[at.topic]: offset for at, offset in found.items()}
 
     def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
         """The first offset whose record, or gap before it, has at least this time; else the stable end."""
@@ -211,17 +204,19 @@ class Cluster:
     def _offsets(self, topic: str, partitions: Iterable[int], spec: Any, isolation: Any) -> dict[int, int]:
         wanted = list(partitions)
         self.check(topic, wanted)
-        name = self._settings.name(topic)
+        asked = {TopicPartition(self._settings.name(topic), p): spec for p in wanted}
+        found = self._list_offsets(asked, isolation, f"asking for the ends of {topic}")
+        return {at.partition: offset for at, offset in found.items()}
 
-        def ask() -> dict[int, int]:
-            asked = {TopicPartition(name, p): spec for p in wanted}
+    def _list_offsets(self, asked: Mapping[Any, Any], isolation: Any, doing: str) -> dict[Any, int]:
+        def ask() -> dict[Any, int]:
             futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=ENDS_S)
-            offsets = {at.partition: future.result(ANSWER_S).offset for at, future in futures.items()}
+            offsets = {at: future.result(ANSWER_S).offset for at, future in futures.items()}
             if UNANSWERED in offsets.values():
                 raise KafkaException(KafkaError(Code.LEADER_NOT_AVAILABLE))
             return offsets
 
-        return self._repeat(f"asking for the ends of {topic}", ask)
+        return self._repeat(doing, ask)
 
     def _look(self) -> Mapping[str, int]:
         """Learn which topics exist. Asked for all of them, since asking for one by name may create it."""

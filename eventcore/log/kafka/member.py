@@ -115,10 +115,8 @@ class KafkaMember:
             calls.run(consumer.close, LEAVE_S)
         except CallHangs:
             self._away.seen = True  # the thread is left behind, and the group finds out by itself
-        except (
-            KafkaException,
-            SystemError,
-        ) as refused:  # seen of a member that had been given up: it has left all the same
+        except (KafkaException, SystemError) as refused:
+            # Seen of a member that had been given up: it has left all the same.
             LOGGER.info("leaving the group of %s: %s", self._name, refused)
         calls.end()
 

@@ -18,6 +18,7 @@ from eventcore.check.matrix import matrix_of
 from eventcore.errors import NotSupported
 from eventcore.testing.strategies import values_of
 from eventcore.value import Map
+from examples.models.reservation import Place, World
 from tests.strategies import value_classes
 from tests.unit.check.counter import Order, orders
 
@@ -71,7 +72,7 @@ LABELS = {
     "count": ("0", "1..8", "9"),
     "whole": ("<0", "0", ">0"),
     "money": ("<0", "0", ">0"),
-    "colours": ("none", "red", "blue", "red blue"),
+    "colours": ("(none)", "red", "blue", "red blue"),
     "list": ("0 items", ">0 items"),
     "names": ("0 items", ">0 items"),
     "maybe": ("None", "red", "blue"),
@@ -127,3 +128,8 @@ def test_a_facet_of_a_field_that_the_scope_calls_unread_is_refused() -> None:
 def test_a_facet_without_labels_is_refused() -> None:
     with pytest.raises(NotSupported, match="give it some"):
         labelled("x", str, [])
+
+
+def test_a_collection_that_holds_nothing_is_not_one_that_holds_a_member_called_none() -> None:
+    (places,) = (facet for facet in derived(World) if facet.name == "places")
+    assert len(set(places.labels)) == len(places.labels) == 2 ** len(Place)
