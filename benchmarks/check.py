@@ -19,12 +19,15 @@ from eventcore import Refusal
 from eventcore.check import Bounds, check
 from eventcore.check.domain import instances
 from eventcore.check.memory import used_bytes
+from eventcore.check.report import Report
 from examples.models.two_phase import checked
 
 MANAGERS = 6  # 50,816 states and 402,306 transitions: seconds, not minutes
-LARGE, LARGEST = 7, 8
+LARGE = 7
+LARGER = (8, 9)  # 1.7 and 10.3 million states: minutes
+WORKERS = 2
 TRANSITIONS = {6: 402_306, 7: 2_744_706}
-STATES_MAX = 10_000_000
+STATES_MAX = 20_000_000
 WORKING, PREPARED, COMMITTED, ABORTED = range(4)
 
 Tuples = tuple[tuple[int, ...], int, tuple[bool, ...], tuple[bool, ...], bool, bool]
@@ -38,7 +41,9 @@ def rows(*, full: bool) -> list[Row]:
         _beside(f"2PC({MANAGERS}), beside the bare loop", ours, bare, "0.60"),
         _beside(f"2PC({MANAGERS}), beside tuples by hand", ours, by_hand, ""),
     ]
-    return [*found, *(_alone(managers) for managers in ((LARGE, LARGEST) if full else (LARGE,)))]
+    alone = _alone(LARGE)
+    found += [_memory(LARGE, alone), _symmetric(), _shared(alone)]
+    return [*found, *(_memory(managers, _alone(managers)) for managers in (LARGER if full else ()))]
 
 
 def _count(managers: int) -> int:
@@ -51,18 +56,37 @@ def _beside(what: str, ours: list[Taken], twin: list[Taken], goal: str) -> Row:
     return Row(what, f"{rate(ours):,.0f} transitions/s", f"{rate(twin):,.0f}", f"{ratio:.2f}", goal, cpu)
 
 
-def _alone(managers: int) -> Row:
-    """A check in a process of its own, so that its memory is its own."""
+def _alone(managers: int, how: str = "") -> dict[str, float]:
+    """What a check takes in a process of its own, so that its memory is its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.check", str(managers)],
+        [sys.executable, "-m", "benchmarks.check", str(managers), how],
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
         check=True,
     )
-    found = cast("dict[str, float]", json.loads(done.stdout))
-    note = f"{found['distinct']:,.0f} states, CPU {found['cpu_s']:.1f} s, {found['memory_mib']:.0f} MiB in all"
+    return cast("dict[str, float]", json.loads(done.stdout))
+
+
+def _memory(managers: int, found: dict[str, float]) -> Row:
+    note = f"{found['distinct']:,.0f} states, {found['transitions']:,.0f} transitions, CPU {found['cpu_s']:.1f} s, "
+    note += f"{found['memory_mib']:,.0f} MiB in all"
     return Row(f"2PC({managers}), a state's memory", f"{found['bytes']:.0f} bytes", "-", "-", "350 bytes", note)
+
+
+def _symmetric() -> Row:
+    found = _alone(LARGE, "symmetric")
+    note = f"{found['distinct']:,.0f} orbits, by the clock"
+    return Row(f"2PC({LARGE}), symmetric", f"{found['wall_s']:.2f} s", "-", "-", "1 s", note)
+
+
+def _shared(alone: dict[str, float]) -> Row:
+    found = _alone(LARGE, "workers")
+    ratio = f"{alone['wall_s'] / found['wall_s']:.2f}"
+    note = "by the clock, one process beside it"
+    return Row(
+        f"2PC({LARGE}), {WORKERS} workers", f"{found['wall_s']:.1f} s", f"{alone['wall_s']:.1f} s", ratio, "", note
+    )
 
 
 def _checked() -> None:
@@ -140,17 +164,25 @@ def _searched(initial: Any, following: Callable[[Any], Iterator[Any]]) -> int:
     return transitions
 
 
-def _measured(managers: int) -> dict[str, float]:
+def _measured(managers: int, how: str) -> dict[str, float]:
     before = used_bytes()
     scoped = checked(managers)
-    reports: list[Any] = []
-    taken = timed(1, lambda: reports.append(check(scoped, bounds=Bounds(STATES_MAX))))
-    report = reports[0]
-    assert (report.verdict, report.transitions) == ("pass", TRANSITIONS.get(managers, report.transitions)), report
-    each = (report.memory_bytes - before) / report.distinct
-    mib = report.memory_bytes / 2**20
-    return {"distinct": report.distinct, "bytes": each, "memory_mib": mib, "cpu_s": taken.cpu_s}
+    workers = WORKERS if how == "workers" else None
+    reports: list[Report] = []
+    bounds, symmetric = Bounds(STATES_MAX), how == "symmetric"
+    taken = timed(1, lambda: reports.append(check(scoped, bounds=bounds, symmetric=symmetric, workers=workers)))
+    (report,) = reports
+    assert report.verdict == "pass", report
+    assert symmetric or report.transitions == TRANSITIONS.get(managers, report.transitions), report
+    return {
+        "distinct": report.distinct,
+        "transitions": report.transitions,
+        "bytes": (report.memory_bytes - before) / report.distinct,
+        "memory_mib": report.memory_bytes / 2**20,
+        "cpu_s": taken.cpu_s,
+        "wall_s": taken.wall_s,
+    }
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measured(int(sys.argv[1]))))
+    print(json.dumps(_measured(int(sys.argv[1]), sys.argv[2])))

@@ -20,12 +20,13 @@ from eventcore.aggregate import Aggregate
 from eventcore.check.abstraction import Abstraction, Row, settled_for, untold
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
+from eventcore.check.hashing import hash_of
 from eventcore.check.induction import Typed, sampled_columns, sweep, typed_states
 from eventcore.check.judge import Judge
 from eventcore.check.matrix_cells import Cell, Tallies, settled
-from eventcore.check.run import hash_of, silent
+from eventcore.check.run import Searched, searched, silent
 from eventcore.check.scope import Bounds
-from eventcore.check.search import Explored, Plan, Pulse, search
+from eventcore.check.search import Explored, Pulse
 from eventcore.errors import InvalidValue
 
 STATES = Bounds()
@@ -147,17 +148,22 @@ def matrix_of(
     abstraction: Abstraction | None = None,
     *,
     bounds: Bounds = STATES,
+    workers: int | None = None,
     progress: Callable[[Pulse], None] = silent,
 ) -> Matrix:
     """Search an aggregate in its scope, look at every typed state where they can be counted, and say what is known.
 
     Raises CallerError where the scope or the abstraction does not fit the aggregate.
     """
-    checked = what if isinstance(what, Checked) else Checked(what)
+    made = searched(what, bounds=bounds, keep_going=True, workers=workers, progress=progress)
+    return matrix_from(made, abstraction)
+
+
+def matrix_from(made: Searched, abstraction: Abstraction | None = None) -> Matrix:
+    """The matrix of a search that kept going. Raises CallerError where the abstraction does not fit the aggregate."""
+    machine, found = made.machine, made.found
+    checked = machine.checked
     cells = settled_for(checked.aggregate.state_type, abstraction or checked.abstraction, checked.scope.unread)
-    machine = AggregateMachine(checked)
-    plan = Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going=True)
-    found = search(machine, plan, progress)
     gaps = list(dict.fromkeys(_gaps(machine, found)))
     reached, depths = _look(machine, found, cells)
     typed = typed_states(checked, cells)

@@ -11,8 +11,6 @@ L3  A bound on states is looked at when a level ends: what is kept may be more. 
 from __future__ import annotations
 
 import multiprocessing
-import signal
-import threading
 import time
 import warnings
 from array import array
@@ -23,10 +21,10 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import FrameType
 from typing import Any
 
 from eventcore.check.aggregate import AggregateMachine
+from eventcore.check.interrupt import instead_of_interrupt
 from eventcore.check.memory import limit_bytes, used_bytes
 from eventcore.check.search import Cut, Explored, Noticed, Plan, Pulse
 from eventcore.check.worker import Failed, Kept, Told, Worker, classes_of, work
@@ -91,7 +89,7 @@ class _Crew:
                     process.start()
                 self._processes.append(process)
                 theirs.close()  # so that a process that dies is noticed
-            with _ending(self._interrupt):
+            with instead_of_interrupt(self._interrupt):
                 yield self
         finally:
             for process in self._processes:
@@ -159,23 +157,6 @@ class _Crew:
         if isinstance(answer, Failed):
             raise NotSupported(f"worker {number} of the search failed: {answer.message}")
         return answer
-
-
-@contextmanager
-def _ending(interrupt: Callable[[], None]) -> Generator[None]:
-    """Call `interrupt` on Ctrl-C meanwhile: raised just anywhere, KeyboardInterrupt would tear a message in two."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # nobody can interrupt this one
-        return
-
-    def pressed(_: int, __: FrameType | None) -> None:
-        interrupt()
-
-    before = signal.signal(signal.SIGINT, pressed)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 # --- put together ----------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def read(data: bytes, name: str) -> Evidence:
     """The evidence in a file of that name. Raises InvalidValue where it is none, or of another format."""
     try:
         found = msgspec.json.decode(data, type=Evidence)
-    except msgspec.DecodeError as wrong:
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise InvalidValue(name, f"is no file of evidence: {wrong}. Remove it to begin anew") from wrong
     if found.format != FORMAT:
         raise InvalidValue(name, f"is of format {found.format}, and this is format {FORMAT}. Remove it to begin anew")

@@ -27,10 +27,11 @@ from eventcore.check.abstraction import settled_for
 from eventcore.check.carry import Carry, carried
 from eventcore.check.checked import Checked
 from eventcore.check.divergence import cycle_in
+from eventcore.check.hashing import hash_of
 from eventcore.check.refinement import Difference, Parting, Refinement, Square, Steps
 from eventcore.check.replay import StateMap, Upcast, square, upcast_of
 from eventcore.check.report import CUTS, Finding, Reason, Verdict
-from eventcore.check.run import hash_of, silent
+from eventcore.check.run import silent
 from eventcore.check.scope import Bounds
 from eventcore.check.search import Pulse
 from eventcore.check.source import shown

@@ -7,6 +7,7 @@ S3  The way to a state is kept as the number of the state before it and a label,
 S4  Whatever ends a search early is in `cut`: bounds, a state that was turned away, a finding, Ctrl-C. Nothing is silent.
 S5  A step that is refused, violated or faulty leads nowhere.
 S6  One function runs the loop; Python's cyclic collector is off meanwhile, since values cannot form cycles.
+S7  A search that another shall go on with ends between states only, so that no step is counted twice.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import gc
 import time
 from array import array
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast
 
 from eventcore.check.aggregate import Asked
+from eventcore.check.interrupt import instead_of_interrupt
 from eventcore.check.machine import Fault, Machine, Outcome, Refusals
 from eventcore.check.memory import limit_bytes, used_bytes
 from eventcore.check.properties import Property, Step
@@ -85,6 +87,7 @@ class Explored:
     witnesses: dict[str, int] = field(default_factory=dict[str, int])
     noticed: list[Noticed] = field(default_factory=list[Noticed])
     cut: set[Cut] = field(default_factory=set[Cut])
+    torn: bool = False  # ended amid a state, some of whose steps were counted (S7)
     seconds: float = 0.0
     memory_bytes: int = 0
 
@@ -133,7 +136,10 @@ class Others(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search looks for, when it stops, and with what memory of the states that it met."""
+    """What a search looks for, when it stops, and with what memory of the states that it met.
+
+    A `resumable` one ends between states only: a few more may be kept than the bound on states says.
+    """
 
     properties: Sequence[Property] = ()
     finished: Callable[[Any], bool] | None = None
@@ -143,14 +149,26 @@ class Plan:
     seen: Callable[[], Seen] = set[Any]
     twice_turns: int = TWICE_TURNS
     others: Others | None = None
+    resumable: bool = False
 
 
-def search(machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], None] = lambda _: None) -> Explored:
-    """Search a machine breadth first. KeyboardInterrupt ends it with what was found so far."""
-    run = Search(machine, plan, progress)
-    with collector_off():
+def search(
+    machine: Machine[Any, Any],
+    plan: Plan,
+    progress: Callable[[Pulse], None] = lambda _: None,
+    begun: Explored | None = None,
+) -> Explored:
+    """Search a machine breadth first, or go on where one that was `begun` ended.
+
+    KeyboardInterrupt ends it with what was found so far.
+    """
+    run = Search(machine, plan, progress, begun)
+    with collector_off(), instead_of_interrupt(run.end) if plan.resumable else nullcontext():
         try:
-            run.begin()
+            if begun is None:
+                run.begin()
+            else:
+                run.resume()
             run.loop()
         except KeyboardInterrupt:
             run.found.cut.add("interrupted")
@@ -176,8 +194,14 @@ class _Stop(Exception):
 class Search:
     """One search, from its beginning to its end. Where several share the work, each leaves to `plan.others` what falls to them."""
 
-    def __init__(self, machine: Machine[Any, Any], plan: Plan, progress: Callable[[Pulse], None]) -> None:
-        self.found = Explored()
+    def __init__(
+        self,
+        machine: Machine[Any, Any],
+        plan: Plan,
+        progress: Callable[[Pulse], None],
+        begun: Explored | None = None,
+    ) -> None:
+        self.found = Explored() if begun is None else begun
         self._machine = machine
         self._plan = plan
         self._progress = progress
@@ -187,8 +211,9 @@ class Search:
         self._wanted = [each for each in plan.properties if each.kind == "sometimes"]
         self._known: set[tuple[str, str]] = set()
         self._anew = 0  # turns
-        self._began = time.monotonic()
-        self._pulsed = self._began
+        self._began = time.monotonic() - self.found.seconds
+        self._pulsed = time.monotonic()
+        self._ends = False
         self._memory = plan.bounds.memory if plan.bounds.memory is not None else limit_bytes()
 
     def begin(self) -> None:
@@ -208,12 +233,28 @@ class Search:
         except _Stop as stop:
             found.cut.add(stop.args[0])
 
+    def resume(self) -> None:
+        """Go on with what was found before: it is met, judged and counted."""
+        found = self.found
+        for state in found.states:
+            self._seen.add(state)
+        self._known = {(each.kind, each.name) for each in found.noticed}
+        self._wanted = [each for each in self._wanted if each.name not in found.witnesses]
+        found.cut.clear()
+
+    def end(self) -> None:
+        """End between two states; asked for twice, at once."""
+        if self._ends:
+            self.found.torn = True
+            raise KeyboardInterrupt
+        self._ends = True
+
     def loop(self, until: int | None = None) -> None:
         """Expand states in the order in which they were found, until none waits, or none below `until`, or it must end."""
         found, machine, seen = self.found, self._machine, self._seen
         states, fired, emitted, refusals = found.states, found.fired, found.emitted, found.refusals
         kind_of = KIND_OF
-        level_ends = len(states)
+        level_ends = sum(found.levels)
         try:
             while not found.cut and found.expanded < (len(states) if until is None else until):
                 number = found.expanded
@@ -289,7 +330,7 @@ class Search:
 
     def _keep(self, state: Any, parent: int, label: Any) -> None:
         found = self.found
-        if len(found.states) == self._plan.bounds.states:
+        if len(found.states) >= self._plan.bounds.states and not self._plan.resumable:
             raise _Stop("states")
         self._seen.add(state)
         found.states.append(state)
@@ -405,6 +446,10 @@ class Search:
             self._progress(Pulse(len(found.states), found.transitions, depth, waiting, now - self._began))
             if self._memory is not None and used_bytes() >= self._memory:
                 found.cut.add("memory")
+        if self._plan.resumable and len(found.states) > self._plan.bounds.states:
+            found.cut.add("states")
+        if self._ends:
+            found.cut.add("interrupted")
         return bool(found.cut)
 
     def ended(self) -> Explored:

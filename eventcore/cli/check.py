@@ -15,6 +15,7 @@ from rich.status import Status
 
 from eventcore.check import Bounds, check
 from eventcore.check.render_pytest import pytest_of
+from eventcore.check.run import report_of, searched
 from eventcore.check.search import Pulse
 from eventcore.cli.call import Call, call_of
 from eventcore.cli.faults import SYSTEM, report
@@ -47,6 +48,10 @@ def check_(
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Search with so many processes; without it, with this one.")
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep a search that is cut in FILE, and go on from it where it is there."),
+    ] = None,
     pytest: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is found as tests, which fail until it is mended.")
     ] = None,
@@ -75,7 +80,11 @@ def check_(
     otherwise in the scope of its types. Ctrl-C ends the search with a report of what was found so far.
 
     The matrix, the ratchet and the overlay speak of rows of states: of what the types tell apart, or what the Checked's
-    abstraction declares. `--overlay` reads the events of the app's aggregate of the same name.
+    abstraction declares. They look at all states, so the search does not stop at a finding. `--overlay` reads the events of
+    the app's aggregate of the same name.
+
+    `--resume` is for what takes long: Ctrl-C or a bound ends a search, and the same command goes on with it. FILE is
+    removed when the search is done.
 
     `--symmetric` needs a Checked that declares its symmetry, and leaves claims about what happens in the end unjudged.
 
@@ -87,13 +96,31 @@ def check_(
         found = target_named(call, target)
         bounds = Bounds(states, None if memory is None else _bytes(memory))
         with _watched(call) as progress:
-            answer = check(
-                found, bounds=bounds, keep_going=keep_going, symmetric=symmetric, workers=workers, progress=progress
-            )
+            if symmetric:
+                answer = check(
+                    found,
+                    bounds=bounds,
+                    keep_going=keep_going,
+                    symmetric=True,
+                    workers=workers,
+                    resume=resume,
+                    progress=progress,
+                )
+                made = searched(found, bounds=bounds, keep_going=True, progress=progress) if wanted.of_rows else None
+            else:
+                made = searched(
+                    found,
+                    bounds=bounds,
+                    keep_going=keep_going or wanted.of_rows,
+                    workers=workers,
+                    resume=resume,
+                    progress=progress,
+                )
+                answer = report_of(made)
         if pytest is not None and answer.findings:
             pytest.write_text(pytest_of(answer, _place(found, target)), encoding="utf-8")
             call.output.note(f"written: {pytest}")
-        return tell(call, found, answer, wanted, bounds)
+        return tell(call, found, answer, wanted, bounds, made)
     except EventcoreError as error:
         report(error, as_json=call.output.json, debug=call.debug)
         return COULD_NOT_RUN

@@ -12,7 +12,7 @@ from eventcore.check.grade import grade
 from eventcore.check.grade_text import grade_data, grade_text
 from eventcore.check.induction import Induction, induction
 from eventcore.check.induction_text import induction_data, induction_text
-from eventcore.check.matrix import Matrix, matrix_of
+from eventcore.check.matrix import Matrix, matrix_from
 from eventcore.check.matrix_html import matrix_html
 from eventcore.check.matrix_json import matrix_data
 from eventcore.check.matrix_markdown import matrix_markdown
@@ -22,6 +22,7 @@ from eventcore.check.overlay import overlay
 from eventcore.check.ratchet import Change, compare, evidence_of, read, written
 from eventcore.check.render_json import data_of
 from eventcore.check.render_text import text_of
+from eventcore.check.run import Searched
 from eventcore.cli.call import Call
 from eventcore.cli.target import Target
 from eventcore.cli.turns import turns_in
@@ -46,9 +47,19 @@ class Wanted:
         if self.matrix is not None and self.matrix not in FORMATS:
             raise UnknownName("format of a matrix", self.matrix, list(FORMATS))
 
+    @property
+    def of_rows(self) -> bool:
+        """Whether any of it speaks of rows of states."""
+        return self.matrix is not None or self.ratchet is not None or self.overlay
 
-def tell(call: Call, target: Target, answer: Report, wanted: Wanted, bounds: Bounds) -> int:
-    """Print the report and all that was asked for; the exit code, which is 1 where any of it says that something is wrong."""
+
+def tell(
+    call: Call, target: Target, answer: Report, wanted: Wanted, bounds: Bounds, made: Searched | None = None
+) -> int:
+    """Print the report and all that was asked for; the exit code, which is 1 where any of it says that something is wrong.
+
+    `made` is a search that kept going, where any of it speaks of rows.
+    """
     data: dict[str, Any] = data_of(answer)
     shown: list[str] = [text_of(answer)]
     codes = [answer.exit_code]
@@ -56,7 +67,7 @@ def tell(call: Call, target: Target, answer: Report, wanted: Wanted, bounds: Bou
         proof = induction(target, bounds=bounds)
         data["induction"], codes = induction_data(proof), [*codes, _code_of(proof)]
         shown.append(induction_text(proof))
-    matrix = _matrix(call, target, wanted, bounds)
+    matrix = None if made is None or not wanted.of_rows else _matrix(call, made, wanted)
     if matrix is not None and (wanted.matrix is not None or wanted.overlay):
         data["matrix"], codes = matrix_data(matrix), [*codes, FAIL if matrix.escapes else 0]
         shown.append(matrix_text(matrix))
@@ -87,10 +98,8 @@ def _code_of(proof: Induction) -> int:
     return {"pass": 0, "fail": FAIL, "inconclusive": 2}[proof.verdict]
 
 
-def _matrix(call: Call, target: Target, wanted: Wanted, bounds: Bounds) -> Matrix | None:
-    if wanted.matrix is None and wanted.ratchet is None and not wanted.overlay:
-        return None
-    matrix = matrix_of(target, bounds=bounds)
+def _matrix(call: Call, made: Searched, wanted: Wanted) -> Matrix:
+    matrix = matrix_from(made)
     if not wanted.overlay:
         return matrix
     with call.opened_log() as log, call.reporting() as progress:
