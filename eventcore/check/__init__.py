@@ -7,6 +7,7 @@ from eventcore.check.abstraction import Abstraction, Facet, derived, labelled, m
 from eventcore.check.aggregate import Asked
 from eventcore.check.checked import Checked
 from eventcore.check.fairness import Fairness, strong, weak
+from eventcore.check.link import follow
 from eventcore.check.matrix import Matrix, matrix_of
 from eventcore.check.properties import (
     Property,
@@ -47,6 +48,7 @@ __all__ = [
     "check",
     "derived",
     "eventually",
+    "follow",
     "labelled",
     "leads_to",
     "matrix_of",

@@ -38,6 +38,12 @@ class Refusals:
 Outcome = Accepted[Any, Any] | Refused | Violated | Fault | Refusals
 
 
+def broken(violated: Violated) -> str:
+    """What a turn says that would break an invariant."""
+    because = f": {violated.message}" if violated.message else ""
+    return f"this turn would break the invariant {violated.invariant}{because}"
+
+
 class Machine(Protocol[S, L]):
     """A machine that can be searched. States are compared by value and must be hashable; labels say what was done."""
 

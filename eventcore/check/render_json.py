@@ -29,6 +29,7 @@ def data_of(report: Report) -> dict[str, Any]:
                 "message": finding.message,
                 "likely": finding.likely,
                 "trace": None if finding.trace is None else trace_data(finding.trace),
+                "link": finding.link,
             }
             for finding in report.findings
         ],

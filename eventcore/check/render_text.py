@@ -66,6 +66,8 @@ def finding_lines(finding: Finding) -> Iterator[str]:
         yield f"  Usual causes: {finding.likely}."
     if finding.trace is not None:
         yield from trace_lines(finding.trace)
+    if finding.link:
+        yield f"  again: --follow {finding.link}"
 
 
 def trace_lines(trace: Trace) -> Iterator[str]:

@@ -27,13 +27,17 @@ EXIT_CODES: Mapping[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 2}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: its kind, whose claim it breaks, what happened, the usual cause, the shortest trace."""
+    """One thing that is wrong: its kind, whose claim it breaks, what happened, the usual cause, the shortest trace.
+
+    `link` leads along the trace; see `eventcore.check.link`.
+    """
 
     kind: str
     name: str
     message: str
     likely: str
     trace: Trace | None
+    link: str = ""
 
 
 @dataclass(frozen=True)

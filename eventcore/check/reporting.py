@@ -10,6 +10,7 @@ from eventcore.check.aggregate import CODED_ALL, CODED_SHARE, AggregateMachine
 from eventcore.check.checked import Checked
 from eventcore.check.domain import Leaf
 from eventcore.check.hashing import hash_of
+from eventcore.check.link import link_of
 from eventcore.check.liveness import Answers, Unmet
 from eventcore.check.narrow import explosion
 from eventcore.check.properties import OF_WAYS
@@ -82,7 +83,8 @@ def _finding(machine: AggregateMachine, found: Explored, noticed: Noticed) -> Fi
             noticed.message,
         )
         trace = Trace(trace.initial, [*trace.steps, step])
-    return Finding(noticed.kind, noticed.name, noticed.message, noticed.likely, trace)
+    link = link_of(machine, trace)
+    return Finding(noticed.kind, noticed.name, noticed.message, noticed.likely, trace, link)
 
 
 def _trace(machine: AggregateMachine, found: Explored, number: int) -> Trace:
@@ -93,7 +95,7 @@ def _trace(machine: AggregateMachine, found: Explored, number: int) -> Trace:
 def _unmet(machine: AggregateMachine, found: Explored, unmet: Unmet) -> Finding:
     way = unmet.way
     trace = trace_along(machine, [found.states[each] for each in way.states], way.labels, way.back)
-    return Finding(unmet.kind, unmet.name, unmet.message, "", trace)
+    return Finding(unmet.kind, unmet.name, unmet.message, "", trace, link_of(machine, trace))
 
 
 def _never_seen(checked: Checked[Any, Any, Any], found: Explored) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 from eventcore.aggregate import Aggregate
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
-from eventcore.check.machine import Fault, Outcome, Refusals
+from eventcore.check.machine import Fault, Outcome, Refusals, broken
 from eventcore.check.properties import OF_WAYS, Step
 from eventcore.turn import Accepted, Refused, Violated
 
@@ -51,8 +51,8 @@ def _taken(machine: AggregateMachine, state: Any, label: Any) -> Accepted[Any, A
 
 def _wrong(outcome: Outcome) -> str | None:
     match outcome:
-        case Violated(name, message, _):
-            return f"{name}: this turn would break the invariant {name}{f': {message}' if message else ''}"
+        case Violated(name):
+            return f"{name}: {broken(outcome)}"
         case Fault(_, name, message, _):
             return f"{name}: {message}"
         case Accepted() | Refused() | Refusals():

@@ -22,7 +22,7 @@ from typing import Any, Literal, Protocol, cast
 
 from eventcore.check.aggregate import Asked
 from eventcore.check.interrupt import instead_of_interrupt
-from eventcore.check.machine import Fault, Machine, Outcome, Refusals
+from eventcore.check.machine import Fault, Machine, Outcome, Refusals, broken
 from eventcore.check.memory import limit_bytes, used_bytes
 from eventcore.check.properties import Property, Step
 from eventcore.check.scope import Bounds
@@ -421,9 +421,8 @@ class Search:
         self, number: int, label: Any, outcome: Outcome, taken: Accepted[Any, Any] | None = None
     ) -> None:
         match outcome:
-            case Violated(name, message, _):
-                said = f"this turn would break the invariant {name}{f': {message}' if message else ''}"
-                self._notice(Noticed("invariant", name, said, "", number, label, taken, steps=True))
+            case Violated(name):
+                self._notice(Noticed("invariant", name, broken(outcome), "", number, label, taken, steps=True))
             case Fault(kind, name, message, likely):
                 self._notice(Noticed(kind, name, message, likely, number, label, taken, steps=True))
             case Accepted() | Refused() | Refusals():

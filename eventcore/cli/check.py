@@ -14,11 +14,15 @@ from rich.console import Console
 from rich.status import Status
 
 from eventcore.check import Bounds, check
+from eventcore.check.link import follow as trace_of
+from eventcore.check.render_json import trace_data
 from eventcore.check.render_pytest import pytest_of
+from eventcore.check.render_text import trace_lines
 from eventcore.check.run import report_of, searched
 from eventcore.check.search import Pulse
+from eventcore.check.trace import Trace
 from eventcore.cli.call import Call, call_of
-from eventcore.cli.faults import SYSTEM, report
+from eventcore.cli.faults import DONE, SYSTEM, report
 from eventcore.cli.known import FORMATS, Wanted, tell
 from eventcore.cli.target import Target, aggregate_of, target_named
 from eventcore.errors import EventcoreError, InvalidValue, NotSupported
@@ -73,6 +77,9 @@ def check_(
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Lay the log's turns over the matrix, and name those outside the model.")
     ] = False,
+    follow: Annotated[
+        str | None, typer.Option("--follow", metavar="LINK", help="Search nothing; show the trace of this link.")
+    ] = None,
 ) -> int:
     """Search every state that an aggregate can reach in its scope, and judge its invariants and properties.
 
@@ -86,6 +93,8 @@ def check_(
     `--resume` is for what takes long: Ctrl-C or a bound ends a search, and the same command goes on with it. FILE is
     removed when the search is done.
 
+    Each finding with a trace names a link, for a ticket: `--follow` shows its trace to whoever has the same code.
+
     `--symmetric` needs a Checked that declares its symmetry, and leaves claims about what happens in the end unjudged.
 
     Ends with 0 for pass, 1 for fail, 2 for inconclusive (something was cut or sampled), 3 where it could not run.
@@ -94,6 +103,8 @@ def check_(
     try:
         wanted = Wanted(matrix, inductive, ratchet, grade, overlay)
         found = target_named(call, target)
+        if follow is not None:
+            return _shown(call, trace_of(found, follow))
         bounds = Bounds(states, None if memory is None else _bytes(memory))
         with _watched(call) as progress:
             if symmetric:
@@ -124,6 +135,11 @@ def check_(
     except EventcoreError as error:
         report(error, as_json=call.output.json, debug=call.debug)
         return COULD_NOT_RUN
+
+
+def _shown(call: Call, trace: Trace) -> int:
+    call.output.document(trace_data(trace), ["\n".join(trace_lines(trace))])
+    return DONE
 
 
 def _place(found: Target, target: str) -> str:
