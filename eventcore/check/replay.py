@@ -1,9 +1,10 @@
 """What one version recorded, folded by another: streams of a log, and every stream that the old version could record.
 
 An event of the old version is carried over (`Upcast`: to one event of the new, to several, or to none) and folded by the
-new version's evolve. After each event of the old, three things must be so: the fold did not raise, the state breaks no
+new version's evolve. After each turn of the old, three things must be so: the fold did not raise, the state breaks no
 invariant and no type of the new version, and, where there is a map of states, it maps to the state that the old
-version is in. The last is the upcasting square: carrying over and folding, in either order, come to the same.
+version is in. The last is the upcasting square: carrying over and folding, in either order, come to the same. A turn is
+atomic (T3 of `eventcore.turn`), so between its events none of this is asked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from eventcore.aggregate import Aggregate
 from eventcore.check.carry import carried
 from eventcore.check.refinement import Square
 from eventcore.check.report import Finding
-from eventcore.check.source import shown
+from eventcore.check.source import listed, shown
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.check.version import Version
 from eventcore.context import Context
@@ -29,22 +30,34 @@ Fold = Callable[[Any, Any], tuple[Any, str]]
 
 @dataclass(frozen=True)
 class Happened:
-    """One event as the old version recorded it: where, whose, and what."""
+    """One event as the old version recorded it: where, whose, and what, and whether it is the last of its turn."""
 
     at: str
     instance: str
     event: Any
+    last: bool = True
 
 
 @dataclass(frozen=True)
 class Broken:
-    """The first event after which an instance is not right any more, and why. What follows in its stream is not folded."""
+    """The first event after which an instance is not right any more, and why. What follows in its stream is not folded.
+
+    `before` is the state in which its turn began.
+    """
 
     at: str
     instance: str
     event: Any
     before: Any
     what: str
+
+
+@dataclass
+class _Turn:
+    """A turn in whose middle an instance is: the state after its events so far."""
+
+    state: Any
+    events: list[Any] = field(default_factory=list[Any])
 
 
 @dataclass
@@ -62,6 +75,7 @@ class Streams:
     broken: dict[str, Broken] = field(default_factory=dict[str, Broken])
     _states: dict[str, Any] = field(default_factory=dict[str, Any])
     _olds: dict[str, Any] = field(default_factory=dict[str, Any])
+    _amid: dict[str, _Turn] = field(default_factory=dict[str, _Turn])
 
     @property
     def instances(self) -> int:
@@ -74,28 +88,32 @@ class Streams:
         return self.new.initial() if known is None else known
 
     def take(self, happened: Happened) -> None:
-        """Fold one event; keep what is wrong with it."""
+        """Fold one event, and after the last of its turn keep what is wrong with the turn."""
         self.events += 1
         instance = happened.instance
         before = self.state(instance)
         self._states.setdefault(instance, before)
         if instance in self.broken:
             return
-        after, wrong = folded(self.new, self.upcast, before, happened.event)
+        turn = self._amid.setdefault(instance, _Turn(before))
+        turn.events.append(happened.event)
+        turn.state, wrong = onward(self.new, self.upcast, turn.state, happened.event)
+        if not wrong and happened.last:
+            wrong = judged(self.new, turn.state, turn.events)
         if not wrong and self.old is not None and self.state_map is not None:
-            wrong = self._compared(instance, happened.event, after)
+            wrong = self._compared(self.old, self.state_map, happened, turn.state)
         if wrong:
             self.broken[instance] = Broken(happened.at, instance, happened.event, before, wrong)
-            return
-        self._states[instance] = after
+        elif happened.last:
+            self._states[instance] = turn.state
+        if wrong or happened.last:
+            del self._amid[instance]
 
-    def _compared(self, instance: str, event: Any, after: Any) -> str:
-        assert self.old is not None, "asked with the old version only"
-        known = self._olds.get(instance)
-        following = self.old.evolve(self.old.initial() if known is None else known, event)
-        self._olds[instance] = following
-        assert self.state_map is not None, "asked with a map only"
-        return unlike(self.state_map, after, following)
+    def _compared(self, old: Aggregate[Any, Any, Any], state_map: StateMap, happened: Happened, after: Any) -> str:
+        known = self._olds.get(happened.instance)
+        following = old.evolve(old.initial() if known is None else known, happened.event)
+        self._olds[happened.instance] = following
+        return unlike(state_map, after, following) if happened.last else ""
 
 
 def replay(streams: Streams, happened: Iterable[Happened]) -> Streams:
@@ -105,24 +123,39 @@ def replay(streams: Streams, happened: Iterable[Happened]) -> Streams:
     return streams
 
 
-def folded(new: Aggregate[Any, Any, Any], upcast: Upcast, state: Any, event: Any) -> tuple[Any, str]:
-    """The new version's state after an event of the old, and what is wrong with it; empty where nothing is."""
+def folded(new: Aggregate[Any, Any, Any], upcast: Upcast, state: Any, events: Sequence[Any]) -> tuple[Any, str]:
+    """The new version's state after a turn of the old, and what is wrong with it; empty where nothing is."""
+    for event in events:
+        state, wrong = onward(new, upcast, state, event)
+        if wrong:
+            return state, wrong
+    return state, judged(new, state, events)
+
+
+def onward(new: Aggregate[Any, Any, Any], upcast: Upcast, state: Any, event: Any) -> tuple[Any, str]:
+    """The new version's state after one event of the old, which nobody judges yet, and what was raised on the way."""
     try:
-        events = upcast(event)
-        for each in events:
+        for each in upcast(event):
             state = new.evolve(state, each)
     except Exception as fault:  # noqa: BLE001 - whatever the user's functions raise is the finding
         return state, f"{shown(event)} cannot be folded: {type(fault).__name__}: {fault}"
+    return state, ""
+
+
+def judged(new: Aggregate[Any, Any, Any], state: Any, events: Sequence[Any]) -> str:
+    """What is wrong with a state that the events of one turn led to; empty where nothing is, and where there are none."""
+    if not events:
+        return ""
     if type(state) is not new.state_type:
-        return state, f"{shown(event)} is folded to {shown(state)}, which is no {new.state_type.__name__}"
+        return f"{listed(events)} is folded to {shown(state)}, which is no {new.state_type.__name__}"
     try:
         new.state_check(state)
         broken = next((guard.name for guard in new.guards if not guard.holds(state)), None)
     except InvalidValue as invalid:
-        return state, f"the state after {shown(event)} is out of bounds: {invalid}"
+        return f"the state after {listed(events)} is out of bounds: {invalid}"
     except Exception as fault:  # noqa: BLE001 - an invariant that cannot be judged does not hold
-        return state, f"an invariant raises {type(fault).__name__} after {shown(event)}: {fault}"
-    return state, "" if broken is None else f"the state after {shown(event)} breaks the invariant {broken}"
+        return f"an invariant raises {type(fault).__name__} after {listed(events)}: {fault}"
+    return "" if broken is None else f"the state after {listed(events)} breaks the invariant {broken}"
 
 
 def unlike(state_map: StateMap, after: Any, following: Any, clean: StateMap = lambda state: state) -> str:
@@ -205,11 +238,7 @@ class _Walk:
             if not answer.accepted:
                 continue
             self.steps += 1
-            after, wrong = twin, ""
-            for event in answer.events:
-                after, wrong = folded(self._new.aggregate, self._upcast, after, event)
-                if wrong:
-                    break
+            after, wrong = folded(self._new.aggregate, self._upcast, twin, answer.events)
             after = self._new.clean(after) if not wrong else after
             wrong = wrong or unlike(self._map, after, answer.state, self._old.clean)
             if wrong:

@@ -95,7 +95,8 @@ def _event(machine: Machine, at: Position, key: bytes | None, value: bytes | Non
         event = machine.events.decode(value or b"")
     except DataError as bad:
         raise BrokenLog(str(at), f"the event cannot be read: {bad}") from bad
-    return envelope.sequence, Happened(str(at), key_text(key) or "", event)
+    last = envelope.index + 1 == envelope.count
+    return envelope.sequence, Happened(str(at), key_text(key) or "", event, last)
 
 
 def _outcomes(

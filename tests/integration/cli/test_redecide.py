@@ -15,6 +15,7 @@ from tests.integration.cli.conftest import APP, Program
 
 MENDED = "tests.integration.cli.mended:app"
 BANK = "examples.bank.app:app"
+POTS = "tests.unit.check.conserved:app"
 BY = ("--by", "examples.bank.versions.closable:accounts")
 
 
@@ -110,6 +111,15 @@ def test_commands_that_waited_are_decided_again_as_they_were_after_their_release
     raising = program("redecide", "jar", "--json").data
     changes = [(group["command"], group["was"], group["now"], group["count"]) for group in raising["groups"]]
     assert changes == [("Drop", "accepted: no events", "raised: ZeroDivisionError", 1)]
+
+
+def test_a_turn_whose_middle_breaks_an_invariant_folds_as_it_did(program: Program) -> None:
+    for _ in range(3):
+        program("send", "pots", "a", "Move", app=POTS)
+    ran = program("redecide", "pots", "--json", app=POTS)
+    assert (ran.code, ran.data["turns"], ran.data["events"], ran.data["broken"]) == (0, 3, 4, [])
+    same = "tests.unit.check.conserved:pots"
+    assert "Recorded: 4 events of 1 instances, 0 broken" in program("refine", same, same, "--recorded", app=POTS).out
 
 
 def test_without_a_decision_there_is_no_answer(program: Program) -> None:

@@ -29,8 +29,8 @@ def told_by(commands: list[account.Command], instance: str = "alice") -> list[To
     for number, command in enumerate(commands):
         was = decision_of(accounts, state, command, NOW)
         told.append(Turn(f"outcomes@{number}", instance, command, NOW, was))
-        for event in was.events:
-            told.append(Happened(f"events@{number}", instance, event))
+        for index, event in enumerate(was.events, 1):
+            told.append(Happened(f"events@{number}", instance, event, last=index == len(was.events)))
             state = account.evolve(state, event)
     return told
 

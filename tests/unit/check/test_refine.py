@@ -20,6 +20,7 @@ from examples.bank.versions import careless, closable
 from examples.models import alternating_bit, scheduling_allocator, simple_allocator, t_commit, two_phase
 from examples.models.t_commit import Transaction
 from examples.models.two_phase import Command, Event, TwoPhase
+from tests.unit.check import conserved
 from tests.unit.check.machines import At, Go, Went, walk_of
 from tests.unit.examples.test_two_phase_mutants import abort_after_prepare, early_commit, mutant_of
 
@@ -93,6 +94,13 @@ def test_every_version_refines_itself_without_a_map_and_answers_everything_alike
         assert found.image == found.old_distinct == found.distinct
         assert found.square is not None
         assert found.square.whole
+
+
+def test_the_middle_of_a_turn_is_nobodys_business() -> None:
+    found = refine(conserved.pots, conserved.pots)
+    assert (found.verdict, found.findings) == ("pass", [])
+    assert found.square is not None
+    assert (found.square.steps, found.square.whole) == (2, True)
 
 
 def test_a_version_that_only_refuses_more_is_accepted_and_each_refusal_is_listed_by_cell() -> None:

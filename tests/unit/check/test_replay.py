@@ -13,6 +13,8 @@ from eventcore.check.replay import Happened, Streams, replay
 from examples.bank import account
 from examples.bank.account import Account, Credited, Deposited, Event, Withdrawn
 from examples.bank.versions import closable
+from tests.unit.check import conserved
+from tests.unit.check.conserved import Pots, Put, Taken
 
 AMOUNTS = st.integers(1, 1_000)
 EVENTS = st.lists(
@@ -82,3 +84,30 @@ def test_a_state_that_maps_elsewhere_is_named_with_both() -> None:
     assert broken.at == "events@1"
     assert "the old version comes to Account(balance=7, held=0, credited=2" in broken.what
     assert "maps to Account(balance=9" in broken.what
+
+
+def test_invariants_and_the_map_are_asked_after_a_turn_and_not_in_its_middle() -> None:
+    def mapped(pots: Pots) -> Pots:
+        assert conserved.conserved(pots), "no state of the old version's is like that"
+        return pots
+
+    told = [Happened("t@0", "a", Taken(), last=False), Happened("t@1", "a", Put())]
+    streams = replay(Streams(conserved.pots, itself, conserved.pots, mapped), told)
+    assert (streams.broken, streams.state("a")) == ({}, Pots(1, 1))
+
+
+def test_a_turn_that_ends_badly_is_named_with_all_of_its_events_and_the_state_it_began_in() -> None:
+    told = [Happened("t@0", "a", Taken(), last=False), Happened("t@1", "a", Taken())]
+    (broken,) = replay(Streams(conserved.pots, itself), told).broken.values()
+    assert (broken.at, broken.before) == ("t@1", Pots())
+    assert broken.what == "the state after Taken(), Taken() breaks the invariant conserved"
+
+
+def test_a_fold_that_raises_in_the_middle_of_a_turn_is_named_there() -> None:
+    def raising(event: Any) -> Sequence[Any]:
+        raise LookupError(type(event).__name__)
+
+    told = [Happened("t@0", "a", Taken(), last=False), Happened("t@1", "a", Put())]
+    streams = replay(Streams(conserved.pots, raising), told)
+    assert [each.at for each in streams.broken.values()] == ["t@0"]
+    assert (streams.events, streams.state("a")) == (2, Pots())
