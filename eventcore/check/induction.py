@@ -5,7 +5,9 @@ more than a search does, since it starts from states that nothing may ever reach
 question: is this state reachable? If it is, there is a bug; if not, an invariant is missing that says so.
 
 N1  It holds only where the typed states were enumerated whole, every command was, and no step led out of what was
-    enumerated. Otherwise nothing is proved beyond what was tried.
+    enumerated. Otherwise nothing is proved beyond what was tried. Where a scope declares some of the values of a field,
+    what was enumerated is a part of the typed states: then it speaks of that part, and of all that is reachable only
+    where the initial states lie in it.
 N2  Invariants and properties that are claimed of all states are one conjunction: all are assumed, each is judged.
 """
 
@@ -27,6 +29,7 @@ from eventcore.check.report import Verdict
 from eventcore.check.run import silent
 from eventcore.check.scope import Bounds
 from eventcore.check.search import Explored, Plan, search
+from eventcore.check.source import shown
 from eventcore.errors import NotSupported
 from eventcore.turn import Accepted, Violated
 
@@ -47,6 +50,16 @@ class Typed:
     why: str = ""
     leaves: Sequence[Leaf] = ()
 
+    @property
+    def narrow(self) -> Sequence[Leaf]:
+        """The fields of which a declaration gives other values than all that the type has: then this is a part of the states."""
+        return [leaf for leaf in self.leaves if leaf.evidence == "declared" and leaf.tried != leaf.typed]
+
+    @property
+    def whole(self) -> bool:
+        """Whether they are all that the types allow."""
+        return self.complete and not self.narrow
+
 
 @dataclass(frozen=True)
 class Question:
@@ -63,7 +76,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Induction:
-    """The answer: how many states there were, how many steps were taken from them, and what does not hold."""
+    """The answer: how many states there were, how many steps were taken from them, and what does not hold.
+
+    Where `declared` names fields, the states were those with the values that the scope declares for these.
+    """
 
     name: str
     verdict: Verdict
@@ -76,6 +92,7 @@ class Induction:
     reachable: int
     exhausted: bool
     claims: Sequence[str] = field(default_factory=tuple[str, ...])
+    declared: Sequence[str] = field(default_factory=tuple[str, ...])
 
 
 def typed_states(checked: Checked[Any, Any, Any], cells: Abstraction) -> Typed:
@@ -146,14 +163,19 @@ def induction(
                 name = outcome.invariant if isinstance(outcome, Violated) else outcome.name
                 if (name, reach) not in questions:
                     questions[name, reach] = _question(machine, found, cells, state, label, outcome, reach)
-    reasons = [*([typed.why] if typed.why else []), *_sampled(machine)]
-    reasons += [f"{leaf.where} took {leaf.shown}, as declared" for leaf in typed.leaves if _narrow(leaf)]
+    blocking = [*([typed.why] if typed.why else []), *_sampled(machine)]
     if leaving:
-        reasons.append(
+        blocking.append(
             f"{leaving:,} steps lead to states that were not enumerated, and nothing is known of what follows"
         )
-    broken = any(each.reach == "reachable" for each in questions.values())
-    blocking = reasons if leaving or not typed.complete or _sampled(machine) else []
+    wrong = _wrong_start(machine, found)
+    broken = wrong is not None or any(each.reach == "reachable" for each in questions.values())
+    outside = next((n for n, state in enumerate(found.states) if state not in inside), None)
+    if typed.complete and not broken and outside is not None:
+        kind = "initial" if outside < found.initial else "reachable"
+        blocking.append(f"the {kind} state {shown(found.states[outside])} is not among the states that were enumerated")
+    reasons = [*([] if wrong is None else [wrong]), *blocking]
+    reasons += [f"{leaf.where} took {leaf.shown}, as declared" for leaf in typed.narrow]
     return Induction(
         name=machine.name,
         verdict="fail" if broken else "inconclusive" if questions or blocking else "pass",
@@ -168,6 +190,7 @@ def induction(
         reachable=len(found.states),
         exhausted=exhausted,
         claims=_claims(checked),
+        declared=[leaf.where for leaf in typed.narrow],
     )
 
 
@@ -176,8 +199,11 @@ def _claims(checked: Checked[Any, Any, Any]) -> list[str]:
     return [*names, *(each.name for each in checked.properties if each.kind == "always")]
 
 
-def _narrow(leaf: Leaf) -> bool:
-    return leaf.evidence == "declared" and leaf.tried != leaf.typed
+def _wrong_start(machine: AggregateMachine, found: Explored) -> str | None:
+    """What is wrong with an initial state that does not satisfy what is claimed of all states; None where all do."""
+    judge = Judge(machine)
+    wrong = next((state for state in found.states[: found.initial] if not judge.holds(state)), None)
+    return None if wrong is None else f"the initial state {shown(wrong)} does not satisfy all of it"
 
 
 def sampled_columns(machine: AggregateMachine) -> set[str]:

@@ -24,9 +24,8 @@ def _lines(answer: Induction) -> Iterator[str]:
     typed = "without end" if answer.typed is None else f"{answer.typed:,}"
     claims = ", ".join(answer.claims) or "the bounds of the types"
     yield f"Induction of {claims}: {'holds' if answer.verdict == 'pass' else answer.verdict}"
-    yield (
-        f"  {typed} typed states, {answer.satisfying:,} of them satisfy all of it; {answer.steps:,} steps were taken from those"
-    )
+    states = f"states with {', '.join(answer.declared)} as declared" if answer.declared else "typed states"
+    yield f"  {typed} {states}, {answer.satisfying:,} of them satisfy all of it; {answer.steps:,} steps were taken from those"
     for question in answer.questions:
         yield f"  From {shown(question.before)}"
         yield f"  {shown(question.command)} gives [{listed(question.events)}]; {question.message}."
@@ -41,6 +40,7 @@ def induction_data(answer: Induction) -> dict[str, Any]:
         "verdict": answer.verdict,
         "claims": list(answer.claims),
         "typed": answer.typed,
+        "declared": list(answer.declared),
         "satisfying": answer.satisfying,
         "steps": answer.steps,
         "leaving": answer.leaving,

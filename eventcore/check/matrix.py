@@ -4,7 +4,8 @@ It is made by a second look at the states that a search kept, so what it shows d
 
 K1  A cell is known where every reachable state of its row was tried with every command of its kind and nothing was cut
     or sampled anywhere (*exhausted*), or where every typed state of the row that satisfies the invariants was
-    (*inductive*, which needs no search). Everything else is *sampled* or *unknown*, never shown as safe.
+    (*inductive*, which needs no search). Everything else is *sampled* or *unknown*, never shown as safe. Where only
+    some of the values of a field are declared, the typed states are not all there, and nothing is inductive.
 K2  *Unreachable* is a claim about the scope, made only where the search was exhaustive; it is not the absence of data.
 K3  A cell *accepts* where each of its states accepts at least one command of the kind, *refuses* where none does, and is
     *mixed* otherwise.
@@ -75,7 +76,7 @@ class Matrix:
     """What is known of a machine. `rows` hold those that were met, nearest first; of the others there are only numbers.
 
     `conceivable` counts all rows, `closed` those without a value of which only an open field's type knows. `gaps` say why
-    what was reached may not be everything.
+    what was reached may not be everything; `notes` say what else a reader must know of the numbers.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Matrix:
     abstraction: Abstraction
     machine: AggregateMachine
     found: Explored
+    notes: Sequence[str] = ()
     production: Production | None = None
     escapes: Sequence[Escape] = field(default_factory=tuple[Escape, ...])
 
@@ -194,6 +196,10 @@ def matrix_from(made: Searched, abstraction: Abstraction | None = None) -> Matri
         abstraction=cells,
         machine=machine,
         found=found,
+        notes=[
+            f"{leaf.where} took {leaf.shown}, as declared, so the states that the types allow were not all tried"
+            for leaf in typed.narrow
+        ],
     )
 
 
@@ -242,7 +248,7 @@ def _undeclared(cells: Abstraction, row: Row) -> str:
 
 def _swept(machine: AggregateMachine, typed: Typed, cells: Abstraction) -> Tallies:
     tallies = Tallies([cls.__name__ for cls in machine.aggregate.command_checks])
-    if typed.complete:
+    if typed.whole:
         for number, (state, steps) in enumerate(sweep(machine, typed, cells)):
             tallies.add(cells.row(state), number, steps)
     for row in tallies.rows.values():
@@ -253,8 +259,8 @@ def _swept(machine: AggregateMachine, typed: Typed, cells: Abstraction) -> Talli
 
 def _sets(typed: Typed, cells: Abstraction, found: Explored, *, exhausted: bool) -> Sets:
     conceivable = None if any(each.open for each in cells.parts) else cells.conceivable(())
-    every = Count(typed.size, conceivable)
+    every = Count(None if typed.narrow else typed.size, conceivable)
     kept = Count(None, None)
-    if typed.complete:
+    if typed.whole:
         kept = Count(len(typed.satisfying), len({cells.row(state) for state in typed.satisfying}))
     return Sets(every, kept, Count(len(found.states), len({cells.row(s) for s in found.states}), least=not exhausted))

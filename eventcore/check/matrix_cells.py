@@ -43,6 +43,11 @@ class Tally:
     example: tuple[int, Any] | None = None  # the number of a state, and the label of a step from there
 
     @property
+    def wrong(self) -> bool:
+        """Whether a step of it raises or breaks something."""
+        return bool(self.faults or self.broken)
+
+    @property
     def verdict(self) -> CellVerdict:
         """What all of it says."""
         if self.faults:
@@ -127,10 +132,15 @@ class Cell:
 
 
 def settled(reached: Tally | None, typed: Tally | None, *, exhausted: bool) -> Cell:
-    """The cell of a row: `reached` counts its reachable states, `typed` all that satisfy the invariants, where known."""
+    """The cell of a row: `reached` counts its reachable states, `typed` all that satisfy the invariants, where known.
+
+    What was met and is wrong is never hidden by what was counted otherwise.
+    """
     if exhausted and reached is None:
         return Cell("unreachable", "exhausted", typed or Tally())
-    if typed is not None and typed.states and (reached is None or not exhausted or typed.verdict == reached.verdict):
+    met_wrong = reached is not None and reached.wrong
+    agree = reached is None or typed is None or typed.verdict == reached.verdict
+    if typed is not None and typed.states and (agree or not (exhausted or met_wrong)):
         return Cell(typed.verdict, "inductive", reached or typed)
     if reached is None or not reached.states:
         return Cell("unknown", "none", reached or Tally())

@@ -21,6 +21,7 @@ def matrix_data(matrix: Matrix) -> dict[str, Any]:
         "conceivable": matrix.conceivable,
         "exhausted": matrix.exhausted,
         "gaps": list(matrix.gaps),
+        "notes": list(matrix.notes),
         "findings": list(matrix.findings),
         "facets": list(matrix.facets),
         "not_told_apart": list(matrix.untold),

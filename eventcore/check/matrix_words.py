@@ -79,6 +79,8 @@ def remarks(matrix: Matrix) -> Iterator[str]:
     """What a reader must know to read the table rightly."""
     for gap in matrix.gaps:
         yield f"Not known in full: {gap}."
+    for note in matrix.notes:
+        yield f"Note: {note}."
     if matrix.untold:
         yield f"Not told apart: {', '.join(matrix.untold)}."
     for finding in matrix.findings:

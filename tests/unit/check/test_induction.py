@@ -4,15 +4,45 @@ from __future__ import annotations
 
 from itertools import product
 
-from eventcore import Aggregate
+from msgspec.structs import replace
+
+from eventcore import Aggregate, Value
 from eventcore.check import Checked, Scope, always
 from eventcore.check.abstraction import Abstraction, derived
 from eventcore.check.induction import induction
+from eventcore.check.induction_text import induction_text
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, checked, three
 from tests.unit.check.counter import Order, careless, decide, evolve, orders, weak
 
 BITS = list(product((False, True), repeat=2))
+
+
+class Throw(Value):
+    """Throw once more."""
+
+
+class Thrown(Value):
+    """It was thrown."""
+
+
+class Toss(Value):
+    """How often it was thrown, and of that no more than two from below."""
+
+    n: int = 0
+
+
+def throw(_toss: Toss, _command: Throw) -> list[Thrown]:
+    """Always."""
+    return [Thrown()]
+
+
+def thrown(toss: Toss, _event: Thrown) -> Toss:
+    """From zero to two; from elsewhere nowhere."""
+    return replace(toss, n=toss.n + 1 if toss.n < 2 else toss.n)
+
+
+tossed = Aggregate("toss", Toss, throw, thrown)
 
 
 def test_an_invariant_that_keeps_itself_holds_beyond_any_depth() -> None:
@@ -50,6 +80,34 @@ def test_two_phase_commit_asks_whether_a_manager_commits_before_the_decision() -
     assert answer.verdict == "inconclusive"
     assert {question.reach for question in answer.questions} == {"unreachable"}
     assert any(hint.startswith("phases is") for hint in answer.questions[0].hints)
+
+
+def test_a_declared_part_of_the_states_says_so_and_holds_where_no_step_leaves_it() -> None:
+    answer = induction(tossed, Abstraction(derived(Toss), Scope({"n": (0, 1, 2)})))
+    assert (answer.verdict, answer.leaving, answer.declared) == ("pass", 0, ["Toss.n"])
+    assert "  3 states with Toss.n as declared, 3 of them satisfy all of it;" in induction_text(answer)
+
+
+def test_nothing_holds_of_an_initial_state_that_is_not_among_those_that_were_enumerated() -> None:
+    answer = induction(tossed, Abstraction(derived(Toss), Scope({"n": (5, 6)})))
+    assert answer.verdict == "inconclusive"
+    assert "the initial state Toss(n=0) is not among the states that were enumerated" in answer.reasons
+
+
+def test_nothing_holds_of_a_reached_state_that_is_not_among_those_that_were_enumerated() -> None:
+    answer = induction(Checked(tossed, initial=lambda: [Toss(5)]), Abstraction(derived(Toss), Scope({"n": (5,)})))
+    assert (answer.verdict, answer.leaving) == ("pass", 0)
+    two = Checked(tossed, initial=lambda: [Toss(5), Toss(0)])
+    answer = induction(two, Abstraction(derived(Toss), Scope({"n": (5, 0)})))
+    assert answer.verdict == "inconclusive"
+    assert "the reachable state Toss(n=1) is not among the states that were enumerated" in answer.reasons
+
+
+def test_an_initial_state_that_breaks_what_is_claimed_of_all_states_is_wrong_at_once() -> None:
+    claimed = Checked(orders, properties=[always(lambda order: order.paid > 0, name="paid_something")])
+    answer = induction(claimed)
+    assert answer.verdict == "fail"
+    assert answer.reasons[0].startswith("the initial state Order(status=Status.OPEN, paid=0) does not satisfy")
 
 
 def test_where_states_have_no_end_induction_says_so_and_proves_nothing() -> None:

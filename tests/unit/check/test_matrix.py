@@ -12,6 +12,7 @@ from eventcore import Context
 from eventcore.check import Bounds, Checked, Scope
 from eventcore.check.abstraction import Abstraction, derived, labelled, multiset
 from eventcore.check.matrix import Matrix, matrix_of
+from eventcore.check.matrix_cells import Cell, Tally, settled
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, checked, three
@@ -44,14 +45,40 @@ def test_its_rows_are_joined_by_the_published_edges(two_phase: Matrix) -> None:
     ]
 
 
-def test_its_four_sets_lie_within_each_other() -> None:
+def test_its_sets_lie_within_each_other() -> None:
+    sets = matrix_of(orders).sets
+    assert (sets.typed.states, sets.typed.rows) == (8, 6)
+    assert (sets.satisfying.states, sets.satisfying.rows) == (5, 4)
+    assert (sets.reachable.states, sets.reachable.rows, sets.reachable.least) == (5, 4, False)
+
+
+def test_a_declared_part_of_the_states_is_not_all_that_the_types_allow() -> None:
     phases, bits = list(product(Phase, repeat=2)), list(product((False, True), repeat=2))
     facets = [*derived(TwoPhase, "decision"), multiset("phases", Phase, 2)]
-    sets = matrix_of(checked(2), Abstraction(facets, Scope({"phases": phases, "heard": bits, "said": bits}))).sets
-    assert (sets.typed.states, sets.typed.rows) == (4**2 * 3 * 4 * 4 * 4, 30)
-    consistent = [each for each in phases if not (Phase.COMMITTED in each and Phase.ABORTED in each)]
-    assert sets.satisfying.states == len(consistent) * 3 * 4 * 4 * 4
-    assert (sets.reachable.states, sets.reachable.least) == (56, False)
+    matrix = matrix_of(checked(2), Abstraction(facets, Scope({"phases": phases, "heard": bits, "said": bits})))
+    assert (matrix.sets.typed.states, matrix.sets.typed.rows) == (None, 30)
+    assert (matrix.sets.satisfying.states, matrix.sets.satisfying.rows) == (None, None)
+    assert (matrix.sets.reachable.states, matrix.sets.reachable.least) == (56, False)
+    assert {cell.level for _, _, cell in matrix.cells()} == {"exhausted"}
+    assert any(note.startswith("TwoPhase.heard took") for note in matrix.notes)
+
+
+def test_nothing_is_inductive_of_a_declared_part_of_the_states_when_the_search_is_cut() -> None:
+    states = Abstraction(derived(Order), Scope({"paid": (0, 1)}))
+    matrix = matrix_of(Checked(careless, abstraction=states), bounds=Bounds(2))
+    assert not any(cell.known for _, _, cell in matrix.cells())
+    assert matrix.unknown == matrix.size
+    assert matrix.notes == ["Order.paid took 0, 1, as declared, so the states that the types allow were not all tried"]
+
+
+def test_what_was_met_and_is_wrong_is_not_hidden_by_what_was_counted_otherwise() -> None:
+    broken = Tally(states=1, accepting=1, broken={"shipped_is_paid"})
+    fine = Tally(states=9, accepting=9)
+    assert settled(broken, fine, exhausted=False) == Cell("violates", "sampled", broken)
+    assert settled(broken, fine, exhausted=True) == Cell("violates", "exhausted", broken)
+    raising = Tally(states=9, accepting=9, faults={"decide"})
+    assert settled(broken, raising, exhausted=False) == Cell("violates", "sampled", broken)
+    assert settled(broken, broken, exhausted=False) == Cell("violates", "inductive", broken)
 
 
 def test_where_types_have_no_end_nobody_says_how_many_states_there_are(two_phase: Matrix) -> None:
