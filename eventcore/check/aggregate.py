@@ -1,9 +1,10 @@
 """An aggregate as a machine: its own decide and evolve, through the one `take_turn`, in a scope.
 
 A search takes many more turns than it finds states, so a turn is taken twice in two manners. The first is *lean*: the
-aggregate without invariants and without the state's validation; it says where the turn leads, and most turns lead
-nowhere new. A turn that leads to a new state is then *confirmed*: taken again by the aggregate as it is, invariants
-and all. So every state is judged as in production, and every turn that found one was run twice and compared.
+aggregate without invariants; it says where the turn leads, and most turns lead nowhere new. The state is validated all
+the same, since what equals a known state need not be one: 2.0 equals 2, and a text equals a member of a StrEnum. A turn
+that leads to a new state is then *confirmed*: taken again by the aggregate as it is, invariants and all. So every state
+is judged as in production, and every turn that found one was run twice and compared.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from eventcore.check.twice import anew
 from eventcore.check.unread import hiding
 from eventcore.context import Context
 from eventcore.errors import EventcoreError, NotSupported
-from eventcore.turn import Accepted, Refused, Violated, take_turn
+from eventcore.turn import VALID_STATE, Accepted, Refused, Violated, take_turn
 from eventcore.value import Value
 
 NOWHEN = Context(0, bytes(16))
@@ -75,7 +76,8 @@ class AggregateMachine:
 
             full = _changed(full, state_check=check_plain)
         self._full = full
-        self._lean = _changed(full, guards=(), state_check=_unjudged)
+        self._lean = _changed(full, guards=())
+        self._unjudged = _changed(full, guards=(), state_check=_anything)
         state_type: type[Value] = full.state_type
         self.open = [field.name for field in shape_of(state_type) if is_open(field.shape)]
         never = (*self.open, *checked.scope.unread)
@@ -128,9 +130,17 @@ class AggregateMachine:
 
     def take(self, state: Any, label: Any) -> Outcome:
         """What one label leads to, as one of `steps`."""
+        return self._taken(self._lean, state, label)
+
+    def unjudged(self, state: Any, label: Any) -> Accepted[Any, Any] | None:
+        """Where a turn would lead if nobody minded its state; None where it leads nowhere."""
+        outcome = self._taken(self._unjudged, state, label)
+        return outcome if isinstance(outcome, Accepted) else None
+
+    def _taken(self, aggregate: Aggregate[Any, Any, Any], state: Any, label: Any) -> Outcome:
         if self._hide is None:
-            return self._carefully(self._lean, state, label)
-        return self._clean(self._carefully(self._lean, self._hide(state), label))
+            return self._carefully(aggregate, state, label)
+        return self._clean(self._carefully(aggregate, self._hide(state), label))
 
     def _clean(self, outcome: Outcome) -> Outcome:
         return Accepted(outcome.events, self._plain_state(outcome.state)) if isinstance(outcome, Accepted) else outcome
@@ -217,9 +227,9 @@ class AggregateMachine:
         refused = sum(sum(n for _, n in one.counts) for _, one in first if isinstance(one, Refusals))
         same = anew(state)
         for label in self.commands:
-            fresh, other = self.take(state, label), self.take(same, label)
-            if fresh != other:
-                return label, _differs(label, fresh, other)
+            fresh = self.take(state, label)
+            if (fault := self._differs_from(same, label, fresh, state)) is not None:
+                return label, fault
             before = earlier.get(id(label))
             if before is None:
                 refused -= 1
@@ -230,7 +240,13 @@ class AggregateMachine:
 
     def differs_anew(self, state: Any, label: Any, first: Outcome) -> Fault | None:
         """How a turn differs when it is taken from an equal state made anew."""
-        other = self.take(anew(state), label)
+        return self._differs_from(anew(state), label, first, state)
+
+    def _differs_from(self, same: Any, label: Any, first: Outcome, state: Any) -> Fault | None:
+        """How a turn from `state` differs from that of the `same` state made anew, which no type allows: its sets are Turned."""
+        other = self._taken(self._unjudged, same, label)
+        if isinstance(first, Violated) and first.invariant == VALID_STATE:
+            first = self._taken(self._unjudged, state, label)
         return None if other == first else _differs(label, first, other)
 
     def compact(self, state: Any) -> Any:
@@ -281,8 +297,8 @@ def _code(function: Any) -> CodeType:
     return code
 
 
-def _unjudged(_: Value) -> None:
-    """The validation of a turn whose state is judged when it turns out to be new."""
+def _anything(_: Value) -> None:
+    """The validation of a turn whose state is shown, whatever it is."""
 
 
 def _changed(aggregate: Aggregate[Any, Any, Any], **parts: object) -> Aggregate[Any, Any, Any]:

@@ -9,7 +9,8 @@ R1  What decide and evolve give depends on nothing but their arguments: they are
     field that any watched run for this command read give the same.
 R2  What cannot be watched is not remembered, nor what reads every field, nor fields that may hold anything (False equals 0
     and is another value). Where decide can be watched and evolve cannot, decisions alone are remembered.
-R3  What a watched run gives must equal what the turn itself gives, or it is not remembered.
+R3  What a watched run gives must equal what the turn itself gives and be valid, or it is not remembered. So what is put
+    into a valid state makes a valid one; where evolve is called, the state that it gives is validated.
 R4  What is rarely asked again is not remembered: it costs more than it saves.
 
 That a function tells a watched state from a real one by `type(state)` is not seen here; a search compares a share of all
@@ -30,8 +31,8 @@ from eventcore.aggregate import Aggregate
 from eventcore.check.machine import Outcome, Refusals
 from eventcore.check.watch import Opaque, Watch
 from eventcore.context import Context
-from eventcore.errors import Refusal
-from eventcore.turn import Accepted, Refused, fold, take_turn
+from eventcore.errors import InvalidValue, Refusal
+from eventcore.turn import VALID_STATE, Accepted, Refused, Violated, fold, take_turn
 
 LOOK_EVERY = 8_192  # expansions after which it is looked at what remembering is worth
 MISSES_MAX = 0.5  # the share of them that may be new
@@ -108,7 +109,7 @@ class Remembered:
     def steps(self, state: Any) -> Sequence[tuple[Any, Outcome]]:
         """What every label leads to; refusals are summed up. Raises what decide and evolve raise."""
         found: list[tuple[Any, Outcome]] = []
-        aggregate, evolve = self._aggregate, self._aggregate.evolve
+        aggregate, evolve, check = self._aggregate, self._aggregate.evolve, self._aggregate.state_check
         for group in self._groups:
             known = group.known.get(group.key(state))
             if known is None:
@@ -117,12 +118,15 @@ class Remembered:
                     return self.steps(state)  # a command read more than was known: the groups are others now
             for label, events, put, values in known.accepted:
                 if put is not None:
-                    following = put(state, values)
-                elif len(events) == 1:
-                    following = evolve(state, events[0])
+                    found.append((label, Accepted(events, put(state, values))))
+                    continue
+                following = evolve(state, events[0]) if len(events) == 1 else fold(aggregate, state, events)
+                try:
+                    check(following)
+                except InvalidValue as invalid:
+                    found.append((label, Violated(VALID_STATE, str(invalid))))
                 else:
-                    following = fold(aggregate, state, events)
-                found.append((label, Accepted(events, following)))
+                    found.append((label, Accepted(events, following)))
             found += known.rest
         for label, command, context in self._plain:
             found.append((label, take_turn(aggregate, state, command, context)))
@@ -186,7 +190,7 @@ class Remembered:
         if (
             evolved is None
             or not self._is_worth(about.fields | evolved[0])
-            or not _leads_to(state, evolved[1], outcome)
+            or not self._leads_to(state, evolved[1], outcome)
         ):
             about.evolves = False
             return outcome, None
@@ -196,6 +200,15 @@ class Remembered:
     def _is_worth(self, fields: frozenset[str]) -> bool:
         """Whether these fields may be remembered by: all of them together never come again."""
         return len(fields) < self._fields and fields.isdisjoint(self._never)
+
+    def _leads_to(self, state: Any, changes: dict[str, Any], outcome: Accepted[Any, Any]) -> bool:
+        """Whether these changes make of a state what the turn made of it, and a valid one."""
+        try:
+            following = replace(state, **changes)
+            self._aggregate.state_check(following)
+            return bool(following == outcome.state)
+        except (Opaque, InvalidValue):
+            return False
 
     def _decided(self, state: Any, command: Any, context: Context, outcome: Outcome) -> frozenset[str] | None:
         """Which fields decide reads of this state; None where that cannot be told."""
@@ -237,14 +250,6 @@ class Remembered:
                 self._give_up(label)
         if poor:
             self._regroup()
-
-
-def _leads_to(state: Any, changes: dict[str, Any], outcome: Accepted[Any, Any]) -> bool:
-    """Whether these changes make of a state what the turn made of it."""
-    try:
-        return bool(replace(state, **changes) == outcome.state)
-    except Opaque:
-        return False
 
 
 @functools.cache

@@ -82,6 +82,8 @@ def _finding(machine: AggregateMachine, found: Explored, noticed: Noticed) -> Fi
             None if accepted is None else accepted.state,
             noticed.message,
         )
+        if accepted is None and noticed.kind == "invariant":
+            accepted = machine.unjudged(state, noticed.label)
         trace = Trace(trace.initial, [*trace.steps, step])
     link = link_of(machine, trace)
     return Finding(noticed.kind, noticed.name, noticed.message, noticed.likely, trace, link)

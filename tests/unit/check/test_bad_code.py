@@ -3,13 +3,27 @@
 import itertools
 import random
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from eventcore import Aggregate
-from eventcore.check import Checked, Finding, Report, Scope, always, always_step, check, retrace, sometimes
+from eventcore import Aggregate, require
+from eventcore.check import (
+    Checked,
+    Finding,
+    Report,
+    Scope,
+    always,
+    always_step,
+    check,
+    matrix_of,
+    retrace,
+    sometimes,
+)
+from eventcore.check.induction import induction
 from eventcore.check.properties import Property, Step
 from eventcore.check.render_json import data_of
 from eventcore.check.render_text import text_of
@@ -212,6 +226,91 @@ def test_a_state_out_of_its_type_is_a_broken_invariant_of_its_type() -> None:
 
     finding = only(check(box_of(evolve=evolve_all)))
     assert (finding.kind, finding.name) == ("invariant", "valid_state")
+
+
+class Mark(StrEnum):
+    """How far it is."""
+
+    OPEN = "open"
+    SHUT = "shut"
+
+
+class Loose(Value):
+    """A number and a mark, either of which something of another class may equal."""
+
+    n: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
+    mark: Mark = Mark.OPEN
+
+
+class Add(Value):
+    """One more, round and round."""
+
+
+class Halve(Value):
+    """Half as much."""
+
+
+class Reopen(Value):
+    """Be open."""
+
+
+class Stepped(Value):
+    """One more."""
+
+
+class Halved(Value):
+    """Half as much."""
+
+
+class Reopened(Value):
+    """It is open."""
+
+
+Ask = Add | Halve | Reopen
+Happening = Stepped | Halved | Reopened
+
+
+def decide_loose(loose: Loose, command: Ask) -> list[Happening]:
+    match command:
+        case Add():
+            return [Stepped()]
+        case Halve():
+            require(loose.n % 2 == 0, "odd")
+            return [Halved()]
+        case Reopen():
+            return [Reopened()]
+
+
+def halving_truly(loose: Loose, event: Happening) -> Loose:
+    match event:
+        case Stepped():
+            return msgspec.structs.replace(loose, n=(loose.n + 1) % 5)
+        case Halved():
+            return msgspec.structs.replace(loose, n=loose.n / 2)
+        case Reopened():
+            return loose
+
+
+def opening_by_text(loose: Loose, event: Happening) -> Loose:
+    return msgspec.structs.replace(loose, mark="open") if isinstance(event, Reopened) else loose
+
+
+def reading_all(loose: Loose, event: Happening) -> Loose:
+    return halving_truly(loose, event) if loose != Loose(4, Mark.SHUT) else loose
+
+
+@pytest.mark.parametrize("evolve", [halving_truly, opening_by_text, reading_all])
+def test_a_state_that_equals_a_known_one_and_is_of_another_type_is_no_valid_one(evolve: Any) -> None:
+    loose = Aggregate("loose", Loose, decide_loose, evolve)
+    finding = only(check(loose))
+    assert (finding.kind, finding.name) == ("invariant", "valid_state")
+    assert finding.trace is not None
+    last = finding.trace.last
+    assert type(last.n) is float or type(last.mark) is str
+    column = "Reopen" if evolve is opening_by_text else "Halve"
+    assert any(cell.verdict == "violates" for _, name, cell in matrix_of(loose).cells() if name == column)
+    assert not any(cell.verdict == "accepts" for _, name, cell in matrix_of(loose).cells() if name == column)
+    assert induction(loose).verdict == "fail"
 
 
 class Long(Value):
