@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from eventcore.annotations import unknown_in
@@ -15,14 +15,17 @@ from eventcore.check.liveness import Answers, Unmet
 from eventcore.check.narrow import explosion
 from eventcore.check.properties import OF_WAYS
 from eventcore.check.report import Finding, Reason, Report, Verdict
+from eventcore.check.sampled import is_open, sampled_classes, without_contexts
 from eventcore.check.scope import Bounds
-from eventcore.check.search import Explored, Noticed
+from eventcore.check.search import SEEMS_AN_END, Explored, Noticed
 from eventcore.check.source import shown
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.check.traced import trace_along
 
 WHOLE = "states are kept whole and compared by equality: no two are taken for one"
 UNCUT = "a search that is not cut"
+SOME_TRIED = "as far as commands were tried, and some were only sampled"
+ALL_TRIED = "domains for all that was sampled, and contexts where decide takes one"
 
 
 def reported(
@@ -31,12 +34,17 @@ def reported(
     """The report of a search; `answers` are those of claims about ways, or None with what would be the `remedy`."""
     checked = machine.checked
     unmet = [] if answers is None else answers.unmet
-    findings = [*(_finding(machine, found, each) for each in found.noticed), *_never_seen(checked, found)]
-    findings += [_unmet(machine, found, each) for each in unmet]
+    sampled = sampled_classes(machine)
+    open_ = {each.name for each in checked.properties if is_open(each, sampled)}
+    findings = [_finding(machine, found, each) for each in found.noticed]
+    findings += [_never_seen(name, found) for name in _missing(checked, found) if name not in open_]
+    findings += [_unmet(machine, found, each) for each in unmet if each.kind == "raises" or each.name not in open_]
     reasons = [*_reasons(machine, found, bounds)]
+    reasons += _open(checked, found, [each for each in unmet if each.kind != "raises" and each.name in open_], open_)
     if answers is None:
         reasons += _unjudged(checked, remedy)
     verdict: Verdict = "fail" if findings else "inconclusive" if reasons else "pass"
+    witnesses = {name: number for name, number in found.witnesses.items() if name != SEEMS_AN_END}
     fired = {cls.__name__: found.fired.get(cls, 0) for cls in machine.aggregate.command_checks}
     if len(machine.contexts) > 1:
         fired = {}
@@ -58,7 +66,7 @@ def reported(
         fired=fired,
         emitted={cls.__name__: found.emitted.get(cls, 0) for cls in machine.aggregate.event_checks},
         refusals=dict(sorted(found.refusals.items())),
-        witnesses={name: _trace(machine, found, number) for name, number in found.witnesses.items()},
+        witnesses={name: _trace(machine, found, number) for name, number in witnesses.items()},
         code_hash=hash_of(checked),
         seconds=found.seconds,
         memory_bytes=found.memory_bytes,
@@ -74,6 +82,8 @@ def _finding(machine: AggregateMachine, found: Explored, noticed: Noticed) -> Fi
         state = found.states[noticed.at]
         command, context = machine.asked(noticed.label)
         accepted = noticed.outcome
+        if accepted is None and noticed.kind == "invariant":
+            accepted = machine.unjudged(state, noticed.label)
         step = TraceStep(
             command,
             context if machine.aggregate.takes_context else None,
@@ -82,8 +92,6 @@ def _finding(machine: AggregateMachine, found: Explored, noticed: Noticed) -> Fi
             None if accepted is None else accepted.state,
             noticed.message,
         )
-        if accepted is None and noticed.kind == "invariant":
-            accepted = machine.unjudged(state, noticed.label)
         trace = Trace(trace.initial, [*trace.steps, step])
     link = link_of(machine, trace)
     return Finding(noticed.kind, noticed.name, noticed.message, noticed.likely, trace, link)
@@ -100,15 +108,20 @@ def _unmet(machine: AggregateMachine, found: Explored, unmet: Unmet) -> Finding:
     return Finding(unmet.kind, unmet.name, unmet.message, "", trace, link_of(machine, trace))
 
 
-def _never_seen(checked: Checked[Any, Any, Any], found: Explored) -> Iterator[Finding]:
-    """What was claimed to happen sometimes and never does: a finding where everything was searched."""
-    if not found.exhausted:
-        return
-    for each in checked.properties:
-        if each.kind == "sometimes" and each.name not in found.witnesses:
-            yield Finding(
-                "sometimes", each.name, f"{each.name} is true in none of {len(found.states):,} states", "", None
-            )
+def _missing(checked: Checked[Any, Any, Any], found: Explored) -> Iterator[str]:
+    """What was claimed to happen sometimes and never did, where everything was searched."""
+    if found.exhausted:
+        for each in checked.properties:
+            if each.kind == "sometimes" and each.name not in found.witnesses:
+                yield each.name
+
+
+def _never_seen(name: str, found: Explored) -> Finding:
+    return Finding("sometimes", name, _none_like(name, found), "", None)
+
+
+def _none_like(name: str, found: Explored) -> str:
+    return f"{name} is true in none of {len(found.states):,} states"
 
 
 # --- what was not looked at ------------------------------------------------------------------------------------------
@@ -145,7 +158,7 @@ def _reasons(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Iter
                 f"{leaf.where} was sampled: {leaf.shown}, of {_many(leaf.typed)}",
                 f'Scope(domains={{"{leaf.where}": (...)}}), or bounds in its type',
             )
-    if machine.aggregate.takes_context and not machine.checked.scope.contexts:
+    if without_contexts(machine):
         yield Reason(
             "decide takes a Context, and one time and one command id were tried",
             "Scope(contexts=(Context.at(...), ...))",
@@ -156,6 +169,21 @@ def _reasons(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Iter
         for each in machine.checked.properties:
             if each.kind == "sometimes" and each.name not in found.witnesses:
                 yield Reason(f"{each.name} was not seen so far", "a search that is not cut")
+
+
+def _open(
+    checked: Checked[Any, Any, Any], found: Explored, unmet: Sequence[Unmet], open_: Collection[str]
+) -> Iterator[Reason]:
+    """What no command that was tried does, where others were left out."""
+    for name in _missing(checked, found):
+        if name in open_:
+            yield Reason(f"{_none_like(name, found)}, {SOME_TRIED}", ALL_TRIED)
+    if (number := found.witnesses.get(SEEMS_AN_END)) is not None:
+        state = shown(found.states[number])
+        yield Reason(f"nothing leads anywhere else from {state}, which is not finished, {SOME_TRIED}", ALL_TRIED)
+    for each in unmet:
+        last = shown(found.states[each.way.states[-1]])
+        yield Reason(f"{each.message}: {last}, {SOME_TRIED}", ALL_TRIED)
 
 
 def _unjudged(checked: Checked[Any, Any, Any], remedy: str) -> Iterator[Reason]:

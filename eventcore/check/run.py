@@ -20,6 +20,7 @@ from eventcore.check.parallel import search_together
 from eventcore.check.properties import OF_WAYS
 from eventcore.check.report import Report
 from eventcore.check.reporting import WHOLE, reported
+from eventcore.check.sampled import sampled_classes
 from eventcore.check.saved import load, save
 from eventcore.check.scope import Bounds, Scope
 from eventcore.check.search import Explored, Plan, Pulse, collector_off, search
@@ -113,7 +114,8 @@ def _prepared(
     checked = what if isinstance(what, Checked) else Checked(what)
     machine = AggregateMachine(checked if scope is None else replace(checked, scope=scope))
     checked = machine.checked
-    return machine, Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going)
+    plan = Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going)
+    return machine, replace(plan, sampled=bool(sampled_classes(machine)))
 
 
 def _search(

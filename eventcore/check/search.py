@@ -29,6 +29,7 @@ from eventcore.check.scope import Bounds
 from eventcore.turn import Accepted, Refused, Violated
 
 PULSE_STATES, PULSE_S = 16, 0.2  # how often the clock is looked at, and memory
+SEEMS_AN_END = "seems an end"  # no name of a claim: the witness that no command that was tried leads on
 TWICE_TURNS, TWICE_SHARE = 20_000, 128  # taken anew: so many turns at first, then those of one in so many states
 
 KIND_OF = cast("Callable[[Any], type[object]]", type)
@@ -138,7 +139,8 @@ class Others(Protocol):
 class Plan:
     """What a search looks for, when it stops, and with what memory of the states that it met.
 
-    A `resumable` one ends between states only: a few more may be kept than the bound on states says.
+    A `resumable` one ends between states only: a few more may be kept than the bound on states says. Where commands are
+    `sampled`, a state that none of them leaves is no finding: it is a witness, SEEMS_AN_END.
     """
 
     properties: Sequence[Property] = ()
@@ -150,6 +152,7 @@ class Plan:
     twice_turns: int = TWICE_TURNS
     others: Others | None = None
     resumable: bool = False
+    sampled: bool = False
 
 
 def search(
@@ -393,7 +396,11 @@ class Search:
     def _judge_rest(self, number: int, state: Any) -> None:
         """A state that no step leaves: fine where it is declared finished, nobody's business where nothing is declared."""
         finished = self._plan.finished
-        if finished is not None and self._asked(finished, state, "finished", number) is False:
+        if finished is None or self._asked(finished, state, "finished", number) is not False:
+            return
+        if self._plan.sampled:
+            self.found.witnesses.setdefault(SEEMS_AN_END, number)
+        else:
             message = "no command leads anywhere else from a state that is not finished"
             self._notice(Noticed("dead_end", "finished", message, "", number))
 
