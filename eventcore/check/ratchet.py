@@ -1,8 +1,9 @@
 """The ratchet: what was known of a machine stays known, or somebody is told.
 
 What a check has shown is kept in a file beside the code. The next check is compared with it: a cell that was known and is
-not any more, a field of which less is tried, a verdict that is no longer *pass* make the known region smaller, and that
-fails. What is known now replaces the file only where nothing shrank.
+not any more, a value or a context that is not tried any more, a claim that is gone or claims less, a verdict that is no
+longer *pass* make the known region smaller, and that fails. What is known now replaces the file only where nothing shrank.
+What was tried and claimed is in `ratchet_scope`.
 
 Evidence belongs to one code. Where the hash of the code has changed, nothing that the file says is true any more: it says
 what has to be shown again, and the comparison is whether it was.
@@ -10,7 +11,7 @@ what has to be shown again, and the comparison is whether it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -18,22 +19,22 @@ import msgspec
 from eventcore.check.matrix import Matrix
 from eventcore.check.matrix_cells import STRENGTH, Level
 from eventcore.check.matrix_words import share
+from eventcore.check.ratchet_scope import Tried, less_tried, tried_by
 from eventcore.check.report import Report
 from eventcore.errors import InvalidValue
 
-FORMAT = 1
+FORMAT = 2
 BETWEEN = " / "
 
 
-class Field(msgspec.Struct, frozen=True):
-    """How a field of the commands was tried."""
+class Begun(msgspec.Struct, frozen=True):
+    """How every file of evidence begins, whatever its format."""
 
-    evidence: str
-    tried: int
+    format: int
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What is known of one machine: of each cell the verdict and the level of its evidence, of each field how it was tried."""
+    """What is known of one machine: of each cell the verdict and the level of its evidence, and what was tried and claimed."""
 
     format: int
     name: str
@@ -43,7 +44,7 @@ class Evidence(msgspec.Struct, frozen=True):
     facets: tuple[str, ...]
     commands: tuple[str, ...]
     exhausted: bool
-    fields: dict[str, Field]
+    tried: Tried
     cells: dict[str, tuple[str, Level]]
 
 
@@ -77,7 +78,7 @@ def evidence_of(report: Report, matrix: Matrix) -> Evidence:
         tuple(f"{each.name} ({', '.join(each.labels) or 'any value'})" for each in matrix.abstraction.parts),
         tuple(matrix.columns),
         matrix.exhausted and not matrix.open,
-        {leaf.where: Field(leaf.evidence, leaf.tried) for leaf in report.domains},
+        tried_by(matrix.machine),
         {BETWEEN.join((*row, column)): (cell.verdict, cell.level) for row, column, cell in matrix.cells()},
     )
 
@@ -90,12 +91,14 @@ def written(evidence: Evidence) -> bytes:
 def read(data: bytes, name: str) -> Evidence:
     """The evidence in a file of that name. Raises InvalidValue where it is none, or of another format."""
     try:
-        found = msgspec.json.decode(data, type=Evidence)
+        begun = msgspec.json.decode(data, type=Begun)
+        if begun.format != FORMAT:
+            raise InvalidValue(
+                name, f"is of format {begun.format}, and this is format {FORMAT}. Remove it to begin anew"
+            )
+        return msgspec.json.decode(data, type=Evidence)
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise InvalidValue(name, f"is no file of evidence: {wrong}. Remove it to begin anew") from wrong
-    if found.format != FORMAT:
-        raise InvalidValue(name, f"is of format {found.format}, and this is format {FORMAT}. Remove it to begin anew")
-    return found
 
 
 def compare(before: Evidence, now: Evidence) -> Change:
@@ -112,7 +115,7 @@ def _shrunk(before: Evidence, now: Evidence) -> Iterator[str]:
     if before.verdict == "pass" and now.verdict != "pass":
         yield f"the verdict was pass and is {now.verdict}"
     yield from (f"the command {each} is gone" for each in before.commands if each not in now.commands)
-    yield from _fields(before.fields, now.fields)
+    yield from less_tried(before.tried, now.tried)
     if before.facets != now.facets:
         if now.unknown_share > before.unknown_share:
             yield f"states are told apart by {', '.join(now.facets)}, and of those {_grown(before, now)}"
@@ -127,19 +130,6 @@ def _shrunk(before: Evidence, now: Evidence) -> Iterator[str]:
 
 def _grown(before: Evidence, now: Evidence) -> str:
     return f"{share(now.unknown_share)} of the cells are unknown, and it was {share(before.unknown_share)}"
-
-
-def _fields(before: Mapping[str, Field], now: Mapping[str, Field]) -> Iterator[str]:
-    weight = {"enumerated": 2, "declared": 1, "sampled": 0}
-    for where, old in before.items():
-        new = now.get(where)
-        if new is None:
-            continue  # a field that is gone cannot be tried; a command that is gone was told
-        # Fewer values of a type that is tried whole are a narrower type, and fewer samples never showed anything.
-        if weight[new.evidence] < weight[old.evidence]:
-            yield f"{where} was {old.evidence} and is {new.evidence}"
-        elif new.evidence == old.evidence == "declared" and new.tried < old.tried:
-            yield f"{where} took {old.tried:,} values and takes {new.tried:,}"
 
 
 def _other(before: Evidence, now: Evidence) -> Iterator[str]:
