@@ -1,8 +1,16 @@
-"""The client library as the rest of this package sees it: `Any` where its own types are incomplete, its codes by name."""
+"""The client library as the rest of this package sees it: `Any` where its own types are incomplete, its codes by name.
+
+Calls that serve callbacks raise KafkaException and nothing else for what the client met. The library itself, where a fatal
+error (a producer is fenced) and a receipt come to be served by one call, raises the bare KafkaError, which `except
+BaseException` does not catch, since it is no exception, or a SystemError, in whose cause the KafkaException stands (seen
+in each of 20 flushes of a fenced producer).
+"""
 # ruff: noqa: SLF001 - the codes of errors that the library itself finds begin with an underscore
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, Final
 
 import confluent_kafka
@@ -29,15 +37,45 @@ __all__ = [
 _library: Any = confluent_kafka
 _admin: Any = admin
 
+
+def _raising_one_kind(cls: Any, *names: str) -> Any:
+    """The class with these methods raising KafkaException where the library would raise something odd in its place."""
+    methods = {name: _with_one_kind(getattr(cls, name)) for name in names}
+    return type(cls.__name__, (cls,), methods)
+
+
+def _with_one_kind(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*arguments: Any, **named: Any) -> Any:
+        try:
+            return method(*arguments, **named)
+        except KafkaError as bare:  # type: ignore[misc] # see above: it can be raised, and caught, by its name alone
+            raise KafkaException(bare) from None
+        except SystemError as odd:
+            if isinstance(odd.__cause__, KafkaException):
+                raise odd.__cause__ from None
+            raise
+
+    return call
+
+
 AdminClient: Final[Any] = _admin.AdminClient
 AlterOperation: Final[Any] = _admin.AlterConfigOpType
 ConfigEntry: Final[Any] = _admin.ConfigEntry
 ConfigResource: Final[Any] = _admin.ConfigResource
-Consumer: Final[Any] = _library.Consumer
+Consumer: Final[Any] = _raising_one_kind(_library.Consumer, "poll", "consume", "close")
 GroupPositions: Final[Any] = _library.ConsumerGroupTopicPartitions
 NewTopic: Final[Any] = _admin.NewTopic
 OffsetSpec: Final[Any] = _admin.OffsetSpec
-Producer: Final[Any] = _library.Producer
+Producer: Final[Any] = _raising_one_kind(
+    _library.Producer,
+    "poll",
+    "flush",
+    "init_transactions",
+    "send_offsets_to_transaction",
+    "commit_transaction",
+    "abort_transaction",
+)
 READ_COMMITTED: Final[Any] = _library.IsolationLevel.READ_COMMITTED
 READ_UNCOMMITTED: Final[Any] = _library.IsolationLevel.READ_UNCOMMITTED
 

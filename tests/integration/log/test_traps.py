@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from eventcore.errors import DataError, Fenced, LogUnavailable, OutcomeUnknown, SystemFault
 from eventcore.log.kafka import KafkaLog
+from eventcore.log.kafka.client import Code, KafkaException, Producer
 from eventcore.log.options import ClientOptions
 from eventcore.log.port import Record
 from tests import servers
@@ -39,9 +41,14 @@ def proxy(broken_network: Proxy) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def log(proxy: Proxy, request: pytest.FixtureRequest) -> Iterator[KafkaLog]:
+def prefix(request: pytest.FixtureRequest) -> str:
+    """What stands before the names of a test's topics."""
+    return f"{request.node.name.replace('[', '-').replace(']', '')}."[-60:]
+
+
+@pytest.fixture
+def log(proxy: Proxy, prefix: str) -> Iterator[KafkaLog]:
     """An empty log behind the proxy."""
-    prefix = f"{request.node.name.replace('[', '-').replace(']', '')}."[-60:]
     with contextlib.closing(KafkaLog(proxy.bootstrap, prefix, transaction_ms=20_000, options=OPTIONS)) as log:
         log.provision(plans(TOPICS))
         yield log
@@ -182,3 +189,41 @@ def test_a_start_that_is_not_there_is_an_error_and_never_the_beginning(log: Kafk
     log.append(TOPICS.commands, 0, [record("a")])
     with pytest.raises(DataError, match="ends at 1"):
         log.follow(TOPICS.commands, {0: 5})
+
+
+class Told:
+    """A receipt that asks what it is told: the library serves it while the error of its fence is under way."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def __call__(self, error: Any, message: Any) -> None:
+        """Take a receipt."""
+        self.said.append(str(error) if error is not None else str(message.offset()))
+
+
+@pytest.mark.parametrize("ask", ["flush", "poll", "commit"])
+def test_a_fenced_producer_raises_what_everybody_catches(proxy: Proxy, log: KafkaLog, prefix: str, ask: str) -> None:
+    """The library itself raises SystemError here, or its bare KafkaError, which no `except Exception` catches."""
+    owned(log).close()
+    topic = f"{prefix}{TOPICS.events}"
+    options = {"bootstrap.servers": proxy.bootstrap, "transactional.id": f"{prefix}fenced", "linger.ms": 20}
+    former = Producer(options)
+    former.init_transactions(POLL_S)
+    former.begin_transaction()
+    former.produce(topic, b"before", on_delivery=Told())
+    former.flush(POLL_S)
+    Producer(options).init_transactions(POLL_S)
+    told = Told()
+    for _ in range(20):
+        former.produce(topic, b"fenced", on_delivery=told)
+    calls = {
+        "flush": lambda: former.flush(POLL_S),
+        "poll": lambda: [former.poll(POLL_S) for _ in range(50)],
+        "commit": lambda: former.commit_transaction(POLL_S),
+    }
+    with pytest.raises(KafkaException) as raised:
+        calls[ask]()
+    error = raised.value.args[0]
+    assert error.fatal()
+    assert error.code() == Code.FENCED
