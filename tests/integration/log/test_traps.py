@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -217,7 +217,7 @@ def test_a_fenced_producer_raises_what_everybody_catches(proxy: Proxy, log: Kafk
     told = Told()
     for _ in range(20):
         former.produce(topic, b"fenced", on_delivery=told)
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "flush": lambda: former.flush(POLL_S),
         "poll": lambda: [former.poll(POLL_S) for _ in range(50)],
         "commit": lambda: former.commit_transaction(POLL_S),
