@@ -28,6 +28,7 @@ from eventcore.check.matrix_cells import Cell, Tallies, settled
 from eventcore.check.run import Searched, searched, silent
 from eventcore.check.scope import Bounds
 from eventcore.check.search import Explored, Pulse
+from eventcore.check.source import shown
 from eventcore.errors import InvalidValue
 
 STATES = Bounds()
@@ -169,7 +170,7 @@ def matrix_from(made: Searched, abstraction: Abstraction | None = None) -> Matri
     gaps = list(dict.fromkeys(_gaps(machine, found)))
     reached, depths = _look(machine, found, cells)
     typed = typed_states(checked, cells)
-    swept = _swept(machine, typed, cells)
+    swept, excluded = _swept(machine, typed, cells)
     sampled = sampled_columns(machine)
     columns = [cls.__name__ for cls in machine.aggregate.command_checks]
     rows: dict[Row, dict[str, Cell]] = {}
@@ -196,10 +197,7 @@ def matrix_from(made: Searched, abstraction: Abstraction | None = None) -> Matri
         abstraction=cells,
         machine=machine,
         found=found,
-        notes=[
-            f"{leaf.where} took {leaf.shown}, as declared, so the states that the types allow were not all tried"
-            for leaf in typed.narrow
-        ],
+        notes=[*_notes(typed, excluded, cells)],
     )
 
 
@@ -219,7 +217,7 @@ def _look(machine: AggregateMachine, found: Explored, cells: Abstraction) -> tup
     """Take every step from every expanded state once more, and count it in its row."""
     tallies = Tallies([cls.__name__ for cls in machine.aggregate.command_checks])
     depths: dict[Row, int] = {}
-    always = [each for each in machine.checked.properties if each.kind == "always"]
+    always = [each for each in machine.judged.properties if each.kind == "always"]
     judge = Judge(machine, [state for state in found.states if all(each.holds(state) for each in always)])
     depth = 1
     for number, state in enumerate(found.states):
@@ -246,15 +244,30 @@ def _undeclared(cells: Abstraction, row: Row) -> str:
     )
 
 
-def _swept(machine: AggregateMachine, typed: Typed, cells: Abstraction) -> Tallies:
+def _swept(machine: AggregateMachine, typed: Typed, cells: Abstraction) -> tuple[Tallies, list[Any]]:
+    """What is counted of the typed states, and those of them with labels that the abstraction excludes: they have no row."""
     tallies = Tallies([cls.__name__ for cls in machine.aggregate.command_checks])
+    excluded: list[Any] = []
     if typed.whole:
         for number, (state, steps) in enumerate(sweep(machine, typed, cells)):
-            tallies.add(cells.row(state), number, steps)
-    for row in tallies.rows.values():
-        for tally in row.values():
+            row = cells.row(state)
+            if cells.has(row):
+                tallies.add(row, number, steps)
+            else:
+                excluded.append(state)
+    for counted in tallies.rows.values():
+        for tally in counted.values():
             tally.example = None  # its number is none of the search's
-    return tallies
+    return tallies, excluded
+
+
+def _notes(typed: Typed, excluded: Sequence[Any], cells: Abstraction) -> Iterator[str]:
+    """What else a reader must know of the numbers."""
+    for leaf in typed.narrow:
+        yield f"{leaf.where} took {leaf.shown}, as declared, so the states that the types allow were not all tried"
+    if excluded:
+        example = f"{shown(excluded[0])}: {_undeclared(cells, cells.row(excluded[0]))}"
+        yield f"{len(excluded):,} of the states that the invariants allow are in no row that is declared, as {example}"
 
 
 def _sets(typed: Typed, cells: Abstraction, found: Explored, *, exhausted: bool) -> Sets:
@@ -262,5 +275,5 @@ def _sets(typed: Typed, cells: Abstraction, found: Explored, *, exhausted: bool)
     every = Count(None if typed.narrow else typed.size, conceivable)
     kept = Count(None, None)
     if typed.whole:
-        kept = Count(len(typed.satisfying), len({cells.row(state) for state in typed.satisfying}))
+        kept = Count(len(typed.satisfying), len({row for row in map(cells.row, typed.satisfying) if cells.has(row)}))
     return Sets(every, kept, Count(len(found.states), len({cells.row(s) for s in found.states}), least=not exhausted))

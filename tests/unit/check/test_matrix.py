@@ -13,10 +13,11 @@ from eventcore.check import Bounds, Checked, Scope
 from eventcore.check.abstraction import Abstraction, derived, labelled, multiset
 from eventcore.check.matrix import Matrix, matrix_of
 from eventcore.check.matrix_cells import Cell, Tally, settled
+from eventcore.check.matrix_words import SIGNS
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, checked, three
-from tests.unit.check.counter import Order, careless, orders, parcels, timed
+from tests.unit.check.counter import Order, Pay, careless, orders, parcels, timed
 
 FACETS = [*derived(TwoPhase, "decision"), multiset("phases", Phase, 3)]
 
@@ -151,6 +152,19 @@ def test_a_reachable_state_that_the_abstraction_does_not_declare_is_refused() ->
     narrow = labelled("paid", lambda order: str(order.paid), ["0", "1"])
     with pytest.raises(InvalidValue, match="paid is one of 0, 1, not 2"):
         matrix_of(orders, Abstraction([narrow]))
+
+
+def test_a_typed_state_that_the_abstraction_does_not_declare_is_in_no_row_and_is_told() -> None:
+    open_only = labelled("status", lambda order: order.status.value, ["open"])
+    paying = Checked(orders, Scope({Pay: (Pay(1),)}), abstraction=Abstraction([open_only]))
+    matrix = matrix_of(paying, bounds=Bounds(1))
+    assert (matrix.size, list(matrix.rows)) == (2, [("open",)])
+    assert sum(matrix.count(verdict) for verdict in SIGNS) == matrix.size
+    assert 0 <= matrix.unknown <= matrix.size
+    assert matrix.sets.satisfying.rows == 1
+    (note,) = matrix.notes
+    assert note.startswith("1 of the states that the invariants allow are in no row that is declared, as Order(status=")
+    assert note.endswith("status is one of open, not shipped")
 
 
 def test_facets_are_named_once_and_fields_must_exist() -> None:
