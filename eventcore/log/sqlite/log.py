@@ -124,8 +124,8 @@ class SqliteLog:
             self._store.table(topic, partition)
         with self._lock:
             self._lease.take(self._store)
-            if (former := self._writers.pop((topics, partition), None)) is not None:
-                former.fence()
+            if (former := self._writers.get((topics, partition))) is not None:
+                former.fence()  # it stays known until it is replaced: what it holds, `close` can still end
             term = self._store.transaction(
                 "owning a lane", lambda connection: _next_term(connection, topics, partition)
             )

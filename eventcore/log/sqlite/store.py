@@ -22,13 +22,23 @@ _pack_headers: Final = msgspec.msgpack.Encoder().encode
 
 
 class Store:
-    """One open file. `writing` is held for the length of each SQL transaction; any thread may call what is here."""
+    """One open file. `writing` is held for the length of each SQL transaction; any thread may call what is here.
+
+    Ctrl-C raises KeyboardInterrupt wherever the main thread is, and who holds `writing` must be known all the same: else a
+    program that is interrupted could never close its log. So whoever writes brings a list of its own, `held`, with one
+    entry while `writing` is its own. CPython raises what a signal asks for after a call, at a function's beginning and at a
+    loop's end, and nowhere else; hence an entry is made within the call that takes the lock (C code from end to end), and
+    deleted in the statement before the one that releases it.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.writing = threading.Lock()  # not reentrant: a transaction may be begun by one thread and ended by another
         self.connection = open_file(path)
-        self.committed = threading.Condition()
+        self._news = (
+            threading.RLock()
+        )  # entered by itself: the condition's own `__enter__` can be interrupted, and keep it
+        self.committed = threading.Condition(self._news)
         self.commits = 0  # of this process, changed under `writing`
         self.waiting = 0  # followers that wait for `committed`, changed under it
         self.closed = False
@@ -70,46 +80,57 @@ class Store:
             except sqlite3.Error as raised:
                 raise fault(raised, "reading", self.path) from raised
 
-    def begin(self, doing: str) -> None:
+    def begin(self, doing: str, held: list[bool]) -> None:
         """Begin an SQL transaction, and hold `writing`. Raises LogUnavailable when others have it for too long.
 
         This process writes through one connection only, so what it knows of the file (where tables end, which terms
         are held) is still right unless `data_version` says that somebody else committed: 1 µs instead of 2 a table.
         """
-        if not self.writing.acquire(timeout=BUSY_S):
+        try:
+            held.extend(filter(None, map(self.writing.acquire, (True,), (BUSY_S,))))
+            self._check_held(doing, held)
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+                (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+            except sqlite3.Error as raised:
+                raise fault(raised, doing, self.path) from raised
+        except BaseException:
+            self.roll_back(held)
+            raise
+        if version != self._version:
+            self._version = version
+            self.valid += 1
+
+    def _check_held(self, doing: str, held: list[bool]) -> None:
+        if not held:
             raise LogUnavailable(
                 f"{doing} in {self.path}: a transaction of this process has been open for {BUSY_S:.0f} s. Nothing was "
                 "written. Commit or abort it first: a thread that received commands cannot append past itself"
             )
         if self.closed:
-            self.writing.release()
             raise WrongUse("this log was closed; open another one")
-        try:
-            self.connection.execute("BEGIN IMMEDIATE")
-            (version,) = self.connection.execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error as raised:
-            self.roll_back()
-            raise fault(raised, doing, self.path) from raised
-        if version != self._version:
-            self._version = version
-            self.valid += 1
 
-    def commit(self, doing: str) -> None:
-        """Commit what `begin` began, let the next one write, and wake followers."""
+    def commit(self, doing: str, held: list[bool]) -> None:
+        """Commit what `begin` began, let the next one write, and wake followers.
+
+        An interrupt that comes when it is committed already is raised all the same: whoever sees one knows nothing.
+        """
         try:
             self.connection.execute("COMMIT")
+            self.commits += 1
+            del held[:]
+            self.writing.release()
         except sqlite3.Error as raised:
-            self.roll_back()
             raise fault(raised, doing, self.path, committing=True) from raised
-        self.commits += 1
-        self.writing.release()
+        finally:
+            self.roll_back(held)
         if self.waiting:
-            with self.committed:
+            with self._news:
                 self.committed.notify_all()
 
     def wait(self, commits: int, timeout_s: float) -> None:
         """Wait until this process has committed more than `commits` times, or the time has passed."""
-        with self.committed:
+        with self._news:
             self.waiting += 1  # first this, then the comparison: a commit in between notifies, or is seen
             try:
                 if self.commits == commits:
@@ -117,27 +138,33 @@ class Store:
             finally:
                 self.waiting -= 1
 
-    def roll_back(self) -> None:
-        """Drop what `begin` began, and let the next one write."""
+    def roll_back(self, held: list[bool]) -> None:
+        """Drop what `begin` began, and let the next one write. Does nothing for who does not hold `writing`."""
+        if not held:
+            return
         self.valid += 1
         try:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
         finally:
+            del held[:]
             self.writing.release()
 
     def transaction(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work in a transaction of its own, and return its result once it is durable."""
-        self.begin(doing)
+        held: list[bool] = []
         try:
-            result = work(self.connection)
-        except sqlite3.Error as raised:
-            self.roll_back()
-            raise fault(raised, doing, self.path) from raised
+            self.begin(doing, held)
+            try:
+                result = work(self.connection)
+            except sqlite3.Error as raised:
+                raise fault(raised, doing, self.path) from raised
+            self.commit(doing, held)
         except BaseException:
-            self.roll_back()
+            self.roll_back(held)
             raise
-        self.commit(doing)
+        finally:
+            self.roll_back(held)  # a second interrupt may have fallen on the call above
         return result
 
     def insert(self, at: Table, records: Sequence[Record]) -> range:
@@ -156,7 +183,7 @@ class Store:
     def close(self) -> None:
         """Close the connections, after the transaction that is under way."""
         self.closed = True
-        with self.committed:
+        with self._news:
             self.committed.notify_all()
         with self.writing, self._reading:
             self._reader.close()

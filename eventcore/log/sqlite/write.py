@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from eventcore.errors import EventcoreError, Fenced, WrongUse
+from eventcore.errors import EventcoreError, Fenced, OutcomeUnknown, WrongUse
 from eventcore.log.checks import check_lane_topic, check_records, lane_reader
 from eventcore.log.port import Record, Standing
 from eventcore.log.sqlite.faults import fault
@@ -35,7 +35,7 @@ class SqliteWriter:
         self._pending: dict[str, list[Record]] = {}
         self._received = range(0)
         self._valid = -1  # the term was ours when the store's `valid` was this
-        self._begun = False  # while the SQL transaction is open, this writer holds the file's `writing`
+        self._held: list[bool] = []  # while the SQL transaction is open, this writer holds the file's `writing`
         self._finished: EventcoreError | None = None
         self._committed: Mapping[str, Sequence[int]] | None = None  # what `settle` is to return
 
@@ -53,13 +53,18 @@ class SqliteWriter:
         check_records(self._topics.commands, records)
         with self._using:
             self._check_usable()
-            if not self._begun:
-                self._begin()
             try:
+                if not self._held:
+                    self._begin()
                 received = self._store.insert(self._tables[self._topics.commands], records)
+                self._received = range(self._received.start if self._received else received.start, received.stop)
             except sqlite3.Error as raised:
                 raise self._fail(raised, "receiving commands of") from raised
-            self._received = range(self._received.start if self._received else received.start, received.stop)
+            except EventcoreError:
+                raise
+            except BaseException as raised:
+                self._interrupted(raised, "receiving commands of")
+                raise
             return received.start
 
     def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:  # noqa: ARG002 - always None
@@ -85,28 +90,37 @@ class SqliteWriter:
     def _commit(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
         with self._using:
             self._check_usable()
-            offsets: dict[str, Sequence[int]] = {}
-            if not self._begun:
-                if not self._pending and consumed is None:
-                    return offsets
-                self._begin()
-            if self._received:
-                offsets[self._topics.commands] = self._received
-            store = self._store
+            if not self._held and not self._pending and consumed is None:
+                return {}
             try:
-                if consumed is not None:
-                    store.connection.execute(MOVE, (consumed, *self._lane))
-                for topic, records in self._pending.items():
-                    offsets[topic] = store.insert(self._tables[topic], records)
-            except sqlite3.Error as raised:
-                raise self._fail(raised, "committing") from raised
-            self._forget()
-            try:
-                store.commit(f"committing {self._name}")
-            except EventcoreError as failed:
-                self._finished = failed
+                return self._write(consumed)
+            except EventcoreError:
                 raise
-            return offsets
+            except BaseException as raised:
+                self._interrupted(raised, "committing")
+                raise
+
+    def _write(self, consumed: int | None) -> Mapping[str, Sequence[int]]:
+        if not self._held:
+            self._begin()
+        offsets: dict[str, Sequence[int]] = {}
+        if self._received:
+            offsets[self._topics.commands] = self._received
+        store = self._store
+        try:
+            if consumed is not None:
+                store.connection.execute(MOVE, (consumed, *self._lane))
+            for topic, records in self._pending.items():
+                offsets[topic] = store.insert(self._tables[topic], records)
+        except sqlite3.Error as raised:
+            raise self._fail(raised, "committing") from raised
+        self._forget()
+        try:
+            store.commit(f"committing {self._name}", self._held)
+        except EventcoreError as failed:
+            self._finished = failed
+            raise
+        return offsets
 
     def abort(self) -> None:
         """Drop the open transaction."""
@@ -130,8 +144,7 @@ class SqliteWriter:
     def _begin(self) -> None:
         """Begin the SQL transaction, and compare the term if it may have changed."""
         store = self._store
-        store.begin(self._name)
-        self._begun = True
+        store.begin(self._name, self._held)
         if self._valid == store.valid:
             return
         try:
@@ -146,20 +159,25 @@ class SqliteWriter:
 
     def _drop(self) -> None:
         """Roll back what is open, and forget what was to be written."""
-        begun = self._begun
         self._forget()
-        if begun:
-            self._store.roll_back()
+        self._store.roll_back(self._held)
 
     def _forget(self) -> None:
         self._pending.clear()
         self._received = range(0)
-        self._begun = False
 
     def _fail(self, raised: sqlite3.Error, doing: str) -> EventcoreError:
         self._drop()
         self._finished = fault(raised, f"{doing} {self._name}", self._store.path)
         return self._finished
+
+    def _interrupted(self, by: BaseException, doing: str) -> None:
+        """End this writer because something that is no fault of the log's, as Ctrl-C, ended what it did."""
+        self._finished = OutcomeUnknown(
+            f"{doing} {self._name} in {self._store.path} was interrupted ({type(by).__name__}). It is committed whole or "
+            "not at all: own the lane again and look"
+        )
+        self._drop()
 
     def _fenced(self) -> Fenced:
         return Fenced(

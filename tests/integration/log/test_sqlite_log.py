@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
-from eventcore.errors import DataError, Fenced, LogUnavailable, OwnedElsewhere, WrongUse
-from eventcore.log.port import LocalWriter
+from eventcore.errors import DataError, Fenced, LogUnavailable, OutcomeUnknown, OwnedElsewhere, WrongUse
+from eventcore.log.port import LocalWriter, Writer
 from eventcore.log.sqlite import SqliteLog
 from tests.contracts.log.places import POLL_S, TOPICS, keys, owned, plans, read, record
 
@@ -298,3 +300,69 @@ def test_closing_a_handle_gives_its_ownership_back(file: str) -> None:
         writer.commit(1)
     with contextlib.closing(SqliteLog(file)) as log:
         owned(log).close()
+
+
+INTERRUPTS = 300  # each somewhere else
+INTERRUPT_MOST_S = 0.003  # about two transactions
+
+
+def interrupted(work: Callable[[], object], after_s: float) -> None:
+    """Do some work again and again until a signal ends it as Ctrl-C does."""
+    former = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it may come between two of them, too
+            signal.setitimer(signal.ITIMER_REAL, after_s)
+            while True:
+                work()
+    finally:
+        signal.signal(signal.SIGALRM, former)
+
+
+def test_an_append_that_is_interrupted_anywhere_leaves_a_log_to_use_and_to_close(file: str) -> None:
+    chance = random.Random(7)
+    with contextlib.closing(SqliteLog(file)) as log:
+        for number in range(INTERRUPTS):
+            interrupted(
+                lambda: log.append(TOPICS.commands, 0, [record("a"), record("b")]), chance.random() * INTERRUPT_MOST_S
+            )
+            assert not log._store.writing.locked(), f"interrupt {number}: close would wait for ever"
+        end = log.append(TOPICS.commands, 0, [record("a"), record("b")])[-1] + 1
+        assert keys(read(log, TOPICS.commands)) == ["a", "b"] * (end // 2)
+
+
+def test_a_lane_that_is_interrupted_anywhere_is_owned_again_and_its_transactions_are_whole(file: str) -> None:
+    chance = random.Random(7)
+
+    def work() -> None:
+        assert isinstance(writer, LocalWriter)
+        name = str(writer.receive([record("command")]))
+        writer.append(TOPICS.events, [record(name), record(name)])
+        writer.commit(None)
+
+    with contextlib.closing(SqliteLog(file)) as log:
+        for _ in range(INTERRUPTS):
+            writer = owned(log)
+            interrupted(work, chance.random() * INTERRUPT_MOST_S)
+        writer = owned(log)
+        assert not log._store.writing.locked(), "close would wait for ever"
+        commands = [str(found.offset) for found in read(log, TOPICS.commands)]
+        assert keys(read(log, TOPICS.events)) == [name for name in commands for _ in "ab"]
+
+
+def test_a_writer_that_was_interrupted_says_so_to_whoever_goes_on_with_it(file: str) -> None:
+    chance = random.Random(7)
+    with contextlib.closing(SqliteLog(file)) as log:
+        for _ in range(INTERRUPTS):
+            writer = owned(log)
+
+            def work(writer: Writer = writer) -> None:
+                writer.append(TOPICS.events, [record("a")])
+                writer.commit(None)
+
+            interrupted(work, chance.random() * INTERRUPT_MOST_S)
+            try:
+                work()
+            except OutcomeUnknown as said:
+                assert "interrupted (KeyboardInterrupt)" in str(said)  # noqa: PT017 - it may have fallen between two
+                return
+    raise AssertionError("no interrupt fell into a commit")
