@@ -24,7 +24,7 @@ from eventcore.avro.envelope import EVENT_FIXED, Source
 from eventcore.avro.facts import LANE_STATE, LaneState, Place
 from eventcore.avro.outcome import OUTCOME_FIXED
 from eventcore.avro.snapshot import write_snapshot
-from eventcore.codehash import code_hash
+from eventcore.codehash import reached
 from eventcore.errors import InvalidValue, NotSupported
 from eventcore.lane.facts import FACT, LANE, every_fact, fact_of, step_key, stopped_key, waiting_key
 from eventcore.lane.journal import COMMAND_BYTES_MAX, Batch
@@ -49,22 +49,27 @@ CHECKPOINTING = Checkpointing()
 
 
 class Trust(NamedTuple):
-    """For which code and schemas a snapshot is good, and how states are written; None where they cannot be."""
+    """For which code and schemas a snapshot is good, and how states are written; None where they cannot be.
+
+    `unseen` says what the mark cannot tell of: then nothing is trusted, and nothing written that would not be.
+    """
 
     mark: bytes
     codec: Codec[Value] | None
+    unseen: str | None = None
 
 
 def trust_of(aggregate: Aggregate[Any, Any, Any], events: Catalogue) -> Trust:
-    """What a lane of this code can trust: `evolve`, the initial state, and the schemas of states and events."""
+    """What a lane of this code can trust: `evolve`, the initial state, the classes of states and events, their schemas."""
     try:
         codec: Codec[Value] | None = codec_for(cast("type[Value]", aggregate.state_type), events.namespace)
     except NotSupported:
         codec = None  # a state that has no schema: the lane works, and reads everything when it restores
-    mark = hashlib.blake2b(code_hash(aggregate.evolve, aggregate.initial), digest_size=16)
+    code = reached(aggregate.evolve, aggregate.initial, aggregate.state_type, *aggregate.event_checks)
+    mark = hashlib.blake2b(code.digest, digest_size=16)
     for text in (codec.text if codec is not None else "", *events.schemas.values()):
         mark.update(text.encode())
-    return Trust(mark.digest(), codec)
+    return Trust(mark.digest(), codec, code.unseen)
 
 
 class Checkpoints:
@@ -76,7 +81,7 @@ class Checkpoints:
         self._pace = pace
         self._pending: list[bytes] = []  # keys that the checkpoint under way has still to write
         self._mark: LaneState | None = None  # its mark
-        self._given_up = trust.codec is None
+        self._given_up = trust.codec is None or trust.unseen is not None
 
     @property
     def under_way(self) -> bool:

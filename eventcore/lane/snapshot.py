@@ -32,9 +32,17 @@ def trusted(
     found: Found, trust: Trust, log: Log, topics: Topics, partition: int, window: int
 ) -> tuple[LaneMemory, LaneState] | None:
     """What a lane knew at its last checkpoint or later, and that checkpoint; None where it is not to be trusted."""
+    where = f"{topics.snapshots}[{partition}]"
+    if trust.unseen is not None:
+        logger.warning(
+            "%s: no checkpoint is used or made, since nobody can tell whether another program's states are this one's: "
+            "%s. Import at the top of a module what evolve needs. Until then everything is read at each start",
+            where,
+            trust.unseen,
+        )
+        return None
     if LANE not in found or trust.codec is None:
         return None
-    where = f"{topics.snapshots}[{partition}]"
     try:
         state = _state_in(found[LANE])
         if (why := _doubt(state, trust, log, topics, partition, window)) is not None:

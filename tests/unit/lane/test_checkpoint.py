@@ -89,6 +89,28 @@ def test_states_of_another_evolve_are_not_trusted_and_never_again() -> None:
     assert (events, memory.instances[b"alice"]) == (101, (Account(102), 51))
 
 
+def importing_evolve(account: Account, event: Event) -> Account:
+    """The same fold, by code that a hash of it does not reach."""
+    from tests.bank import evolve as found
+
+    return found(account, event)
+
+
+def test_nothing_is_trusted_where_code_that_folds_cannot_be_seen(caplog: pytest.LogCaptureFixture) -> None:
+    log, importing = long_log(), Aggregate("account", Account, decide, importing_evolve)
+    with caplog.at_level(logging.WARNING):
+        memory, events = read_from(log, importing)
+    assert (events, memory.instances[b"alice"]) == (100, (Account(100), 50))
+    assert "importing_evolve imports while it runs" in caplog.text
+    lane = lane_with(log, importing)
+    for n in range(30):
+        lane.decide([command("alice", Deposit(2), f"more {n}")])
+    lane.close()
+    assert read_from(log, importing)[1] == 130
+    memory, events = read_from(log)  # what the former code had written was withdrawn
+    assert (events, memory.instances[b"alice"]) == (130, (Account(160), 80))
+
+
 def test_a_lane_without_commands_completes_its_checkpoint() -> None:
     log = memory_log()
     lane = lane_with(log)
