@@ -366,11 +366,11 @@ class Search:
         within = self._plan.within
         if within is None:
             return True
-        inside = self._asked(within, state, "within", number, label)
-        if inside is False:
-            self.found.turned_away += 1
-            self.found.turned_away_example = state
-        return bool(inside)
+        if self._asked(within, state, "within", number, label):
+            return True
+        self.found.turned_away += 1  # by a `within` that raises, too
+        self.found.turned_away_example = state
+        return False
 
     def _judge(self, state: Any, number: int) -> None:
         for each in self._always:

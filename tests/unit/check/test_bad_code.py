@@ -49,6 +49,16 @@ def retraced(finding: Finding, checked: Checked[Box, Command, Event]) -> str | N
     return retrace(checked, trace.initial, [step.command for step in trace.steps])
 
 
+def test_a_within_that_raises_turns_the_state_away_and_the_search_is_cut() -> None:
+    def within(box: Box) -> bool:
+        return len(box.on) < 2 or 1 // (len(box.on) - 2) > 0
+
+    report = check(Checked(box_of(), Scope(within=within)), keep_going=True)
+    assert (report.verdict, list(report.cut)) == ("fail", ["within"])
+    assert [(each.kind, each.name) for each in report.findings] == [("raises", "within")]
+    assert any("turned 6 steps away" in reason.what for reason in report.reasons)
+
+
 def test_the_box_itself_has_nothing_wrong() -> None:
     report = check(box_of())
     assert (report.verdict, report.distinct, report.depth) == ("pass", 9, 5)
