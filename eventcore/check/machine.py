@@ -6,7 +6,7 @@ knows nothing of commands and events but what stands here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -36,6 +36,31 @@ class Refusals:
 
 
 Outcome = Accepted[Any, Any] | Refused | Violated | Fault | Refusals
+
+
+class Wrong(Protocol):
+    """Something that is wrong: a Fault, or what a search noticed."""
+
+    @property
+    def kind(self) -> str:
+        """What kind of wrong."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Whose."""
+        ...
+
+
+UNSTEADY: Mapping[str, str] = {
+    "non_deterministic": "{name} gave two results for one input, so there may be states that no search met",
+    "mutates": "a {name} was changed in place, so what was found is not all that it was found from",
+}
+
+
+def unsteady_in(found: Iterable[Wrong]) -> list[str]:
+    """Why nothing can be concluded from turns that were taken once: what was found wrong that makes the next turn another."""
+    return list(dict.fromkeys(UNSTEADY[each.kind].format(name=each.name) for each in found if each.kind in UNSTEADY))
 
 
 def broken(violated: Violated) -> str:

@@ -24,6 +24,7 @@ from eventcore.check.checked import Checked
 from eventcore.check.hashing import hash_of
 from eventcore.check.induction import Typed, sampled_columns, sweep, typed_states
 from eventcore.check.judge import Judge
+from eventcore.check.machine import Fault, unsteady_in
 from eventcore.check.matrix_cells import Cell, Tallies, settled
 from eventcore.check.run import Searched, searched, silent
 from eventcore.check.scope import Bounds
@@ -167,10 +168,11 @@ def matrix_from(made: Searched, abstraction: Abstraction | None = None) -> Matri
     machine, found = made.machine, made.found
     checked = machine.checked
     cells = settled_for(checked.aggregate.state_type, abstraction or checked.abstraction, checked.scope.unread)
-    gaps = list(dict.fromkeys(_gaps(machine, found)))
-    reached, depths = _look(machine, found, cells)
+    reached, depths, faults = _look(machine, found, cells)
+    unsteady = unsteady_in([*found.noticed, *faults])
+    gaps = list(dict.fromkeys([*_gaps(machine, found), *unsteady]))
     typed = typed_states(checked, cells)
-    swept, excluded = _swept(machine, typed, cells)
+    swept, excluded = _swept(machine, typed, cells, steady=not unsteady)
     sampled = sampled_columns(machine)
     columns = [cls.__name__ for cls in machine.aggregate.command_checks]
     rows: dict[Row, dict[str, Cell]] = {}
@@ -206,6 +208,8 @@ def _gaps(machine: AggregateMachine, found: Explored) -> Iterator[str]:
     if not found.exhausted:
         cut = ", ".join(sorted(found.cut)) or "states"
         yield f"the search was cut ({cut}), {len(found.states) - found.expanded:,} states not expanded"
+    if any((each.kind, each.name) == ("raises", "within") for each in found.noticed):
+        yield "Scope(within=...) raises, so nobody knows which states it would let in"
     for leaf in machine.leaves:
         if leaf.evidence == "sampled":
             yield f"{leaf.where} was sampled"
@@ -213,10 +217,13 @@ def _gaps(machine: AggregateMachine, found: Explored) -> Iterator[str]:
         yield "decide takes a Context, and one time and one command id were tried"
 
 
-def _look(machine: AggregateMachine, found: Explored, cells: Abstraction) -> tuple[Tallies, dict[Row, int]]:
-    """Take every step from every expanded state once more, and count it in its row."""
+def _look(
+    machine: AggregateMachine, found: Explored, cells: Abstraction
+) -> tuple[Tallies, dict[Row, int], list[Fault]]:
+    """Take every step from every expanded state once more, and count it in its row; the faults that this met."""
     tallies = Tallies([cls.__name__ for cls in machine.aggregate.command_checks])
     depths: dict[Row, int] = {}
+    faults: list[Fault] = []
     always = [each for each in machine.judged.properties if each.kind == "always"]
     judge = Judge(machine, [state for state in found.states if all(each.holds(state) for each in always)])
     depth = 1
@@ -233,7 +240,8 @@ def _look(machine: AggregateMachine, found: Explored, cells: Abstraction) -> tup
         steps = judge.steps(state, cells) if number < found.expanded else []
         if steps:
             tallies.add(row, number, steps)
-    return tallies, depths
+            faults += [outcome for _, _, outcome, _ in steps if isinstance(outcome, Fault)]
+    return tallies, depths, faults
 
 
 def _undeclared(cells: Abstraction, row: Row) -> str:
@@ -244,11 +252,14 @@ def _undeclared(cells: Abstraction, row: Row) -> str:
     )
 
 
-def _swept(machine: AggregateMachine, typed: Typed, cells: Abstraction) -> tuple[Tallies, list[Any]]:
-    """What is counted of the typed states, and those of them with labels that the abstraction excludes: they have no row."""
+def _swept(machine: AggregateMachine, typed: Typed, cells: Abstraction, *, steady: bool) -> tuple[Tallies, list[Any]]:
+    """What is counted of the typed states, and those of them with labels that the abstraction excludes: they have no row.
+
+    Of code that is not `steady` nothing is: what one turn of it did is no evidence of the next.
+    """
     tallies = Tallies([cls.__name__ for cls in machine.aggregate.command_checks])
     excluded: list[Any] = []
-    if typed.whole:
+    if typed.whole and steady:
         for number, (state, steps) in enumerate(sweep(machine, typed, cells)):
             row = cells.row(state)
             if cells.has(row):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import product
+from itertools import count, product
 from uuid import UUID
 
 import pytest
+from msgspec.structs import force_setattr
 
-from eventcore import Context
+from eventcore import Aggregate, Context, require
 from eventcore.check import Bounds, Checked, Scope
 from eventcore.check.abstraction import Abstraction, derived, labelled, multiset
 from eventcore.check.matrix import Matrix, matrix_of
@@ -17,7 +18,7 @@ from eventcore.check.matrix_words import SIGNS
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, checked, three
-from tests.unit.check.counter import Order, Pay, careless, orders, parcels, timed
+from tests.unit.check.counter import Moved, Open, Order, Parcel, Pay, careless, move, orders, parcels, timed
 
 FACETS = [*derived(TwoPhase, "decision"), multiset("phases", Phase, 3)]
 
@@ -165,6 +166,35 @@ def test_a_typed_state_that_the_abstraction_does_not_declare_is_in_no_row_and_is
     (note,) = matrix.notes
     assert note.startswith("1 of the states that the invariants allow are in no row that is declared, as Order(status=")
     assert note.endswith("status is one of open, not shipped")
+
+
+def test_code_that_gives_two_results_for_one_input_leaves_nothing_known() -> None:
+    turns = count(1)
+
+    def decide_by_turns(parcel: Parcel, command: Open) -> list[Moved]:
+        require(next(turns) % 3 != 1, "not_now")
+        return [Moved(not parcel.sent)] if command == Open() else []
+
+    matrix = matrix_of(Aggregate("parcel", Parcel, decide_by_turns, move))
+    assert "decide gave two results for one input, so there may be states that no search met" in matrix.gaps
+    assert not matrix.exhausted
+    assert matrix.unknown == matrix.size
+
+
+def test_a_state_that_is_changed_in_place_leaves_nothing_known() -> None:
+    def decide_and_change(parcel: Parcel, _command: Open) -> list[Moved]:
+        force_setattr(parcel, "sent", True)
+        return [Moved(sent=True)]
+
+    matrix = matrix_of(Aggregate("parcel", Parcel, decide_and_change, move))
+    assert any("changed in place" in gap for gap in matrix.gaps)
+    assert matrix.unknown == matrix.size
+
+
+def test_a_within_that_raises_is_a_gap() -> None:
+    matrix = matrix_of(Checked(orders, Scope(within=lambda order: order.paid < 1 or 1 // 0 > 0)))
+    assert "Scope(within=...) raises, so nobody knows which states it would let in" in matrix.gaps
+    assert matrix.count("unreachable") == 0
 
 
 def test_facets_are_named_once_and_fields_must_exist() -> None:
