@@ -4,7 +4,8 @@ A map says which state of the old version a state of the new one stands for. Bot
 scope, and then
 
 F1  every initial state of the new version maps to one of the old,
-F2  every accepted step of the new version maps to a step of the old, or to nothing (a *stutter*); any other is *bad*,
+F2  every accepted step of the new version maps to a step of the old, or to nothing (a *stutter*); any other is *bad*, unless
+    commands of the old version were only sampled: then one that was not tried may make it, and it is open,
 F3  every state of the new version maps to one that keeps the old version's invariants, types and `always` properties,
 F4  every stream of events that the old version can record is folded by the new one to a state that maps to the old
     version's (`replay.square`). Machines of two names share no log: of them this is asked only where a map is given.
@@ -24,6 +25,7 @@ from typing import Any
 
 from eventcore.aggregate import Aggregate
 from eventcore.check.abstraction import settled_for
+from eventcore.check.aggregate import Asked
 from eventcore.check.carry import Carry, carried
 from eventcore.check.checked import Checked
 from eventcore.check.divergence import cycle_in
@@ -32,16 +34,18 @@ from eventcore.check.refinement import Difference, Parting, Refinement, Square, 
 from eventcore.check.replay import StateMap, Upcast, square, upcast_of
 from eventcore.check.report import CUTS, Finding, Reason, Verdict
 from eventcore.check.run import silent
+from eventcore.check.sampled import sampled_classes
 from eventcore.check.scope import Bounds
 from eventcore.check.search import Pulse
 from eventcore.check.source import shown
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.check.version import Answer, Version
-from eventcore.errors import NotSupported
+from eventcore.errors import DecodeError, InvalidValue, NotSupported
 from eventcore.turn import Accepted
 
 Compared = Aggregate[Any, Any, Any] | Checked[Any, Any, Any]
 PULSE_STATES = 1_000
+OUT_OF_BOUNDS = "out of bounds"  # what a version says to a command that its types do not allow
 
 
 def refine(
@@ -71,7 +75,7 @@ def refine(
     walked, apart = (None, None) if upcast is None else square(first, second, to_old, upcast, bounds.states)
     findings = [*comparison.findings, *([] if apart is None else [apart])]
     findings += [_own(each, second) for each in second.found.noticed]
-    reasons = [*_reasons("old", first), *_reasons("new", second)]
+    reasons = [*_reasons("old", first), *_reasons("new", second), *comparison.reasons()]
     if walked is not None and apart is None and not walked.whole:
         reasons.append(Reason(f"streams were told up to {walked.pairs:,} pairs of states", "a larger --states"))
     verdict: Verdict = "fail" if findings else "inconclusive" if reasons else "pass"
@@ -174,6 +178,9 @@ class _Comparison:
         self._number = {state: number for number, state in enumerate(self.new.found.states)}
         self._quiet: dict[int, list[int]] = {}
         self._image_of: dict[Any, Any] = {}
+        self._olds: dict[Any, Any] = {}
+        self._sampled = bool(sampled_classes(self.old.machine))
+        self._open: str = ""
 
     def run(self, progress: Callable[[Pulse], None], began: float) -> None:
         found = self.new.found
@@ -226,21 +233,37 @@ class _Comparison:
             taken[label] = outcome
             target = self._number.get(outcome.state)
             following = self._image(outcome.state, target)
+            stutters = following == image
+            mapped = not stutters and following is not None and self._does(image, label, following)
             for sums in (self.steps, self.kept) if target is not None else (self.steps,):
-                if following == image:
+                if stutters:
                     sums.stutters += 1
-                elif following is not None and following in self.old.following(image):
+                elif mapped:
                     sums.mapped += 1
                 else:
                     sums.bad += 1
                     self._bad(number, label, outcome, image, following)
-            if following == image and target is not None and target != number:
+            if stutters and target is not None and target != number:
                 self._quiet.setdefault(number, []).append(target)
         for label in self.new.machine.commands:
             self._ask_both(state, image, label, taken.get(label))
 
+    def _does(self, image: Any, label: Any, following: Any) -> bool:
+        """Whether the old version leads from one state to another, by the same command or by one of its scope."""
+        answer = self._answer_of_old(image, label)
+        return (answer is not None and answer.accepted and answer.state == following) or (
+            following in self.old.following(image)
+        )
+
     def _bad(self, number: int, label: Any, outcome: Accepted[Any, Any], image: Any, following: Any) -> None:
         if ("refinement", "step") in self._known:
+            return
+        if self._sampled:
+            command = shown(self.new.machine.asked(label)[0])
+            self._open = self._open or (
+                f"no step of the old version leads from {shown(image)} to {shown(following)}, as {command} does in "
+                f"{shown(self.new.found.states[number])}, as far as its commands were tried, and some were only sampled"
+            )
             return
         what = (
             f"no step of the old version leads from {shown(image)} to {shown(following)}, "
@@ -252,12 +275,34 @@ class _Comparison:
 
     # --- what each says to a command ---------------------------------------------------------------------------------
 
+    def _answer_of_old(self, image: Any, label: Any) -> Answer | None:
+        """What the old version says to a command of the new one, in the same context; None where it has no such command."""
+        if label not in self._olds:
+            self._olds[label] = self._old_label(label)
+        asked = self._olds[label]
+        return asked if asked is None or isinstance(asked, Answer) else self.old.answer(image, asked)
+
+    def _old_label(self, label: Any) -> Any:
+        command, context = self.new.machine.asked(label)
+        try:
+            asked = self.commands(command)
+            if asked is None:
+                return None
+            check = self.old.aggregate.command_checks.get(type(asked))
+            if check is None:
+                raise NotSupported(
+                    f"{shown(command)} was said to be {shown(asked)}, which is no command of the old version."
+                )
+            check(asked)
+        except (DecodeError, InvalidValue):
+            return Answer(OUT_OF_BOUNDS)
+        return Asked(asked, context) if self.new.aggregate.takes_context else asked
+
     def _ask_both(self, state: Any, image: Any, label: Any, taken: Accepted[Any, Any] | None) -> None:
-        command = self.new.machine.asked(label)[0]
-        asked = self.commands(command)
-        if asked is None:
+        before = self._answer_of_old(image, label)
+        if before is None:
             return
-        before = self.old.answer(image, self.old.labelled(label, asked))
+        command = self.new.machine.asked(label)[0]
         if taken is None:
             if before.accepted:
                 self._differ(image, command, "refused now", before, self.new.answer(state, label).reason, state)
@@ -284,6 +329,11 @@ class _Comparison:
             )
             for (row, command, parting, was, now), met in self._met.items()
         ]
+
+    def reasons(self) -> Iterator[Reason]:
+        """What the samples of the old version leave open."""
+        if self._open:
+            yield Reason(self._open, "domains for all that was sampled in the old version")
 
     def divergence(self) -> Trace | None:
         """A way to a cycle of stutters, and once round it."""

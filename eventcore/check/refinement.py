@@ -14,7 +14,10 @@ Parting = Literal["refused now", "accepted now", "answered otherwise"]
 
 @dataclass(frozen=True)
 class Steps:
-    """Steps of the new version by what they are to the old: nothing (a stutter), one of its steps, or neither (bad)."""
+    """Steps of the new version by what they are to the old: nothing (a stutter), one of its steps, or neither (bad).
+
+    Where commands of the old version were only sampled, bad is what none of these does.
+    """
 
     stutters: int = 0
     mapped: int = 0

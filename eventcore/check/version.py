@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from eventcore.aggregate import Aggregate
-from eventcore.check.aggregate import AggregateMachine, Asked
+from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
 from eventcore.check.machine import Fault, Outcome
 from eventcore.check.scope import Bounds
@@ -145,10 +145,6 @@ class Version:
         outcome = self.machine.take(before, label)
         events = outcome.events if isinstance(outcome, Accepted) else []
         return TraceStep(command, context if self.aggregate.takes_context else None, events, before, after, said)
-
-    def labelled(self, label: Any, command: Any) -> Any:
-        """The label that asks `command` when `label` asks its own."""
-        return Asked(command, label.context) if isinstance(label, Asked) else command
 
 
 def _same(state: Any) -> Any:
