@@ -9,7 +9,7 @@ first line says what it was made from, and whether anything was left out.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -32,6 +32,8 @@ class Walk:
     machine: str
     states: int = 0
     cut: bool = False
+    sampled: list[str] = field(default_factory=list[str])  # the fields that only some values were tried of
+    names: Sequence[str] = ()  # the fields of its states
     initial: list[Hashable] = field(default_factory=list[Hashable])
     boxes: dict[Hashable, bool] = field(default_factory=dict[Hashable, bool])
     arrows: dict[tuple[Hashable, Hashable], set[str]] = field(default_factory=dict[tuple[Hashable, Hashable], set[str]])
@@ -41,14 +43,18 @@ class Walk:
     @property
     def caption(self) -> str:
         """What the walk was, in a line."""
-        count = f"{self.states:,} states"
-        return f"{self.machine}: {count}, and more that were not looked at" if self.cut else f"{self.machine}: {count}"
+        more = ", and more that were not looked at" if self.cut else ""
+        sampled = f"; only sampled: {', '.join(self.sampled)}" if self.sampled else ""
+        return f"{self.machine}: {self.states:,} states{more}{sampled}"
 
 
 def walk(machine: Machine[Any, Any], view: View, *, states: int = STATES) -> Walk:
     """Look at the states of a machine, nearest first, at most so many; `boxes` say whether a view is ever left."""
     found = Walk(machine.name)
     starts = list(machine.initial())
+    found.names = getattr(starts[0], "__struct_fields__", ()) if starts else ()
+    if isinstance(machine, AggregateMachine):
+        found.sampled = [leaf.where for leaf in machine.leaves if leaf.evidence == "sampled"]
     found.initial = list(dict.fromkeys(map(view, starts)))
     seen, queue = set(starts), starts
     for state in queue:  # which grows while it is read
@@ -100,7 +106,7 @@ def state_diagram(machine: Machine[Any, Any], view: View | None = None, *, state
     if len(views) > BOXES_MAX:
         raise NotSupported(
             f"{machine.name}: a diagram of {len(views):,} boxes tells nobody anything; at most {BOXES_MAX} are drawn. "
-            "Say what is worth telling apart: view=lambda state: state.status, or --by status."
+            f"Say what is worth telling apart, of {', '.join(found.names)}: --by FIELD,FIELD, or view=lambda state: state.FIELD."
         )
     order = {each: number for number, each in enumerate(views)}
     names = {each: f"s{number}" for each, number in order.items()}

@@ -144,3 +144,9 @@ sequenceDiagram
 def test_labels_hold_nothing_that_ends_a_label() -> None:
     assert text_of('say "no"; then\n#1') == "say 'no', then 1"
     assert text_of(Account(1)) == "Account(balance=1, held=0, credited=0, settled=0)"
+
+
+def test_a_diagram_of_sampled_commands_says_so() -> None:
+    found = walk(AggregateMachine(Checked(accounts)), lambda account: account.balance > 0, states=100)
+    assert "only sampled: " in found.caption
+    assert "Deposit.amount" in found.caption
