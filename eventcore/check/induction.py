@@ -23,12 +23,12 @@ from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
 from eventcore.check.domain import Domains, Leaf
 from eventcore.check.judge import Judge
-from eventcore.check.machine import Fault
+from eventcore.check.machine import Fault, unsteady_in
 from eventcore.check.matrix_cells import Judged
 from eventcore.check.report import Verdict
 from eventcore.check.run import silent
 from eventcore.check.scope import Bounds
-from eventcore.check.search import Explored, Plan, search
+from eventcore.check.search import Explored, Noticed, Plan, search
 from eventcore.check.source import shown
 from eventcore.errors import NotSupported
 from eventcore.turn import Accepted, Violated
@@ -152,6 +152,7 @@ def induction(
     exhausted = found.exhausted and not _sampled(machine)
     reached, inside = set(found.states), set(typed.satisfying)
     steps = leaving = 0
+    wrongs: list[Noticed | Fault] = [*found.noticed]
     questions: dict[tuple[str, Reach], Question] = {}
     for state, judged in sweep(machine, typed):
         for label, _, outcome, _ in judged:
@@ -159,11 +160,12 @@ def induction(
             if isinstance(outcome, Accepted):
                 leaving += outcome.state not in inside
             elif isinstance(outcome, Violated | Fault):
+                wrongs += [outcome] if isinstance(outcome, Fault) else []
                 reach: Reach = "reachable" if state in reached else "unreachable" if exhausted else "unknown"
                 name = outcome.invariant if isinstance(outcome, Violated) else outcome.name
                 if (name, reach) not in questions:
                     questions[name, reach] = _question(machine, found, cells, state, label, outcome, reach)
-    blocking = [*([typed.why] if typed.why else []), *_sampled(machine)]
+    blocking = [*([typed.why] if typed.why else []), *_sampled(machine), *unsteady_in(wrongs)]
     if leaving:
         blocking.append(
             f"{leaving:,} steps lead to states that were not enumerated, and nothing is known of what follows"

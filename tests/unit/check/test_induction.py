@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import count, product
 
 from msgspec.structs import replace
 
@@ -13,7 +13,7 @@ from eventcore.check.induction import induction
 from eventcore.check.induction_text import induction_text
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, checked, three
-from tests.unit.check.counter import Order, careless, decide, evolve, orders, weak
+from tests.unit.check.counter import Moved, Open, Order, Parcel, careless, decide, evolve, move, orders, weak
 
 BITS = list(product((False, True), repeat=2))
 
@@ -40,6 +40,11 @@ def throw(_toss: Toss, _command: Throw) -> list[Thrown]:
 def thrown(toss: Toss, _event: Thrown) -> Toss:
     """From zero to two; from elsewhere nowhere."""
     return replace(toss, n=toss.n + 1 if toss.n < 2 else toss.n)
+
+
+def decide_open(parcel: Parcel, _command: Open) -> list[Moved]:
+    """Turn it round."""
+    return [Moved(not parcel.sent)]
 
 
 tossed = Aggregate("toss", Toss, throw, thrown)
@@ -108,6 +113,17 @@ def test_an_initial_state_that_breaks_what_is_claimed_of_all_states_is_wrong_at_
     answer = induction(claimed)
     assert answer.verdict == "fail"
     assert answer.reasons[0].startswith("the initial state Order(status=Status.OPEN, paid=0) does not satisfy")
+
+
+def test_nothing_is_proved_of_code_that_gives_two_results_for_one_input() -> None:
+    turns = count()
+
+    def move_by_turns(parcel: Parcel, event: Moved) -> Parcel:
+        return move(parcel, Moved(event.sent and next(turns) % 3 == 1))
+
+    answer = induction(Checked(Aggregate("parcel", Parcel, decide_open, move_by_turns)))
+    assert answer.verdict != "pass"
+    assert any("gave two results for one input" in reason for reason in answer.reasons)
 
 
 def test_where_states_have_no_end_induction_says_so_and_proves_nothing() -> None:
