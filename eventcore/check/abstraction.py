@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, combinations_with_replacement, pairwise
 from math import prod
 from typing import Any
@@ -21,7 +21,8 @@ from typing import Any
 from eventcore.annotations import shape_of
 from eventcore.check.scope import Scope
 from eventcore.check.source import shown
-from eventcore.errors import NotSupported, UnknownName
+from eventcore.check.unread import Change, hider
+from eventcore.errors import NotSupported, UnknownName, WrongUse
 from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
@@ -173,17 +174,31 @@ def abstraction_of(cls: type[Value], unread: Sequence[str] = ()) -> Abstraction:
 def settled_for(cls: type[Value], declared: Abstraction | None, unread: Sequence[str]) -> Abstraction:
     """The declared abstraction, or the derived one.
 
-    Raises NotSupported where it tells apart by a field that the scope calls unread: a search does not know its values.
+    Raises NotSupported where it tells apart by a field that the scope calls unread: a search does not know its values. So
+    do its facets, when they look at one.
     """
     if declared is None:
         return abstraction_of(cls, unread)
+    if not unread:
+        return declared
     for each in declared.parts:
         if each.name.partition(".")[0] in unread:
             raise NotSupported(
                 f"the facet {each.name} looks at a field that the scope calls unread, whose values no search knows. "
                 "Take it out of the abstraction, or out of Scope(unread=...)."
             )
-    return declared
+    hide = hider(unread)
+    return replace(declared, facets=[replace(each, label=_unseeing(each, hide)) for each in declared.parts])
+
+
+def _unseeing(facet: Facet, hide: Change) -> Label:
+    def label(state: Any) -> str:
+        try:
+            return facet.label(hide(state))
+        except WrongUse as read:
+            raise NotSupported(f"the facet {facet.name}: {read}, or out of the facet.") from read
+
+    return label
 
 
 def _facets(path: str, shape: Shape) -> list[Facet]:

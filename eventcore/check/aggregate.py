@@ -26,6 +26,7 @@ from eventcore.check.sharing import is_open, sharing
 from eventcore.check.source import shown
 from eventcore.check.twice import anew
 from eventcore.check.unread import hiding
+from eventcore.check.unseeing import unseeing
 from eventcore.context import Context
 from eventcore.errors import EventcoreError, NotSupported
 from eventcore.turn import VALID_STATE, Accepted, Refused, Violated, take_turn
@@ -47,6 +48,8 @@ class Asked(NamedTuple):
 class AggregateMachine:
     """An aggregate in its scope, as a search takes it. `leaves` say what is known of the commands' fields.
 
+    `judged` are the claims of `checked` as they are asked: about states whose unread fields are hidden.
+
     Raises CallerError where the scope does not fit the aggregate.
     """
 
@@ -66,9 +69,11 @@ class AggregateMachine:
         self._refuse_strange(self.aggregate.initial())
         self._rebuild = sharing(self.aggregate.state_type)
         self._hide: Callable[[Any], Any] | None = None
+        self.judged = checked
         full = self.aggregate
         if checked.scope.unread:
             self._hide, self._plain_state = hiding(full.state_type, checked.scope.unread, full.initial())
+            self.judged = unseeing(checked, self._hide)
             clean, check = self._plain_state, full.state_check
 
             def check_plain(state: Any) -> None:
@@ -92,6 +97,10 @@ class AggregateMachine:
                 f"{self.name}: two {name}s with equal fields are not equal, so no search could know a state again. "
                 "A state is compared by its fields: leave out eq=False, and any __eq__ or __hash__ of its own."
             )
+
+    def hide(self, state: Any) -> Any:
+        """A state as code and claims are shown it: without what the fields hold that nobody reads."""
+        return state if self._hide is None else self._hide(state)
 
     def initial(self) -> Iterable[Any]:
         """The states to begin in. Raises InvalidValue and NotSupported for one that the aggregate could never be in."""
@@ -121,7 +130,7 @@ class AggregateMachine:
 
     def steps(self, state: Any) -> Sequence[tuple[Any, Outcome]]:
         """What each command leads to. Invariants are not judged here; see `confirm`."""
-        hidden = state if self._hide is None else self._hide(state)
+        hidden = self.hide(state)
         try:
             steps = self._remembered.steps(hidden)
         except FAULTS:  # taken again one at a time, where each is caught, named and reported
@@ -138,9 +147,8 @@ class AggregateMachine:
         return outcome if isinstance(outcome, Accepted) else None
 
     def _taken(self, aggregate: Aggregate[Any, Any, Any], state: Any, label: Any) -> Outcome:
-        if self._hide is None:
-            return self._carefully(aggregate, state, label)
-        return self._clean(self._carefully(aggregate, self._hide(state), label))
+        outcome = self._carefully(aggregate, self.hide(state), label)
+        return outcome if self._hide is None else self._clean(outcome)
 
     def _clean(self, outcome: Outcome) -> Outcome:
         return Accepted(outcome.events, self._plain_state(outcome.state)) if isinstance(outcome, Accepted) else outcome
@@ -183,8 +191,7 @@ class AggregateMachine:
 
     def confirm(self, state: Any, label: Any, found: Accepted[Any, Any]) -> Refused | Violated | Fault | None:
         """Take a turn in full that was taken lean, and compare: what is wrong with it, or None."""
-        hidden = state if self._hide is None else self._hide(state)
-        outcome = self._carefully(self._full, hidden, label)
+        outcome = self._carefully(self._full, self.hide(state), label)
         match outcome:
             case Accepted(events, following):
                 same = following if self._hide is None else self._plain_state(following)

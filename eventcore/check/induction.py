@@ -148,7 +148,7 @@ def induction(
     cells = settled_for(checked.aggregate.state_type, abstraction or checked.abstraction, checked.scope.unread)
     machine = AggregateMachine(checked)
     typed = typed_states(checked, cells)
-    found = search(machine, Plan(within=checked.scope.within, bounds=bounds, keep_going=True), silent)
+    found = search(machine, Plan(within=machine.judged.scope.within, bounds=bounds, keep_going=True), silent)
     exhausted = found.exhausted and not _sampled(machine)
     reached, inside = set(found.states), set(typed.satisfying)
     steps = leaving = 0

@@ -17,7 +17,7 @@ class Judge:
 
     def __init__(self, machine: AggregateMachine, known: Collection[Any] = ()) -> None:
         self._machine = machine
-        self._always = [each for each in machine.checked.properties if each.kind == "always"]
+        self._always = [each for each in machine.judged.properties if each.kind == "always"]
         self._known = set(known)
         self._rows: dict[Any, Row] = {}
 
@@ -28,8 +28,8 @@ class Judge:
 
     def holds(self, state: Any) -> bool:
         """Whether a state satisfies the invariants, and every property that is claimed of all states."""
-        guards = self._machine.aggregate.guards
-        return all(guard.holds(state) for guard in guards) and self._broken(state) is None
+        guards, hidden = self._machine.aggregate.guards, self._machine.hide(state)
+        return all(guard.holds(hidden) for guard in guards) and self._broken(state) is None
 
     def _judged(self, state: Any, label: Any, outcome: Outcome, cells: Abstraction | None) -> Judged:
         column = type(self._machine.asked(label)[0]).__name__

@@ -68,7 +68,10 @@ def refine(
     first, second = Version(old, bounds, progress), Version(new, bounds, progress)
     _refuse_apart(first, second)
     upcast = _upcast(first.aggregate, second.aggregate, event_map)
-    to_old = _state_map(first.aggregate, second.aggregate) if state_map is None else state_map
+    if state_map is None:
+        to_old = _state_map(first.aggregate, second.aggregate)
+    else:
+        to_old = second.unseeing(state_map, first.clean)
     commands, _ = carried(second.aggregate.command_checks, first.aggregate.command_checks)
     comparison = _Comparison(first, second, to_old, commands if command_map is None else command_map)
     comparison.run(progress, began)

@@ -21,6 +21,7 @@ def retrace(what: Aggregate[Any, Any, Any] | Checked[Any, Any, Any], start: Any,
     """
     checked = what if isinstance(what, Checked) else Checked(what)
     machine = AggregateMachine(checked)
+    checked = machine.judged
     state = start
     problem = _of_state(checked, state)
     for label in commands:

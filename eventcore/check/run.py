@@ -113,7 +113,7 @@ def _prepared(
 ) -> tuple[AggregateMachine, Plan]:
     checked = what if isinstance(what, Checked) else Checked(what)
     machine = AggregateMachine(checked if scope is None else replace(checked, scope=scope))
-    checked = machine.checked
+    checked = machine.judged
     plan = Plan(checked.properties, checked.finished, checked.scope.within, bounds, keep_going)
     return machine, replace(plan, sampled=bool(sampled_classes(machine)))
 
@@ -168,7 +168,7 @@ def _of_orbits(machine: AggregateMachine, plan: Plan, resume: Path | None, progr
 
 def _of_ways(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Answers | None:
     """What comes of claims about ways; None where they cannot be judged, since not all of the graph is known."""
-    claims = [each for each in machine.checked.properties if each.kind in OF_WAYS]
+    claims = [each for each in machine.judged.properties if each.kind in OF_WAYS]
     if not claims:
         return Answers()
     if not found.exhausted:

@@ -38,7 +38,7 @@ class SymmetricMachine:
         ]
         self._turns = self._asked = 0
         self.tried = 0  # states whose every step was tried with the instances changed
-        checked = machine.checked
+        checked = machine.judged
         claims = [(each.name, each.holds) for each in checked.properties if each.kind in {"always", "sometimes"}]
         claims += [(guard.name, guard.holds) for guard in machine.aggregate.guards]
         claims += [] if checked.finished is None else [("finished", checked.finished)]

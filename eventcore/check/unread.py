@@ -1,29 +1,41 @@
 """Fields that nothing reads: sums, counters and last-seen times, which make a small machine endless.
 
-In a search such a field holds `UNREAD`, which can be added to and stored and nothing else: looking at it raises. Where
-a search ends without that, its verdict holds whatever the field's values, and states that differ in it alone were one.
-Only numbers and times can be unread: of what may be None, `is None` reads without our knowing.
+Whoever is asked about a state in a search (decide, evolve, invariants, properties, facets, a map to another version) is
+given one in which such a field holds an `Unread`, which can be added to and stored and nothing else: looking at it raises.
+Where a search ends without that, its verdict holds whatever the field's values, and states that differ in it alone were
+one. Only numbers and times can be unread: of what may be None, `is None` reads without our knowing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcore.annotations import shape_of
 from eventcore.errors import NotSupported, UnknownName, WrongUse
 from eventcore.shape import Day, Duration, Float, Instant, Int, Number
-from eventcore.value import Value
+from eventcore.value import Map, Value
 
 SUMMABLE = (Int, Float, Number, Instant, Day, Duration)
 
 
 class Unread:
-    """Stands for any value of a field that must not be read. Sums with it are it; every other use raises WrongUse."""
+    """Stands for any value of the field `name`, which must not be read. Sums with it are it; other uses raise WrongUse."""
 
-    __slots__ = ()
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def passed_on(self, by: str, into: str) -> WrongUse:
+        """The error for a value of the field that was put elsewhere, where its readers would not be seen."""
+        return WrongUse(
+            f"a field that the scope calls unread was read: {self._name}, which {by} passes on to {into}. Take it out of "
+            "Scope(unread=...)"
+        )
 
     def __add__(self, _: object) -> Unread:
         return self
@@ -34,19 +46,17 @@ class Unread:
         return self
 
     def _read(self, *_: object) -> NoReturn:
-        raise WrongUse("a field that the scope calls unread was read: take it out of Scope(unread=...)")
+        raise WrongUse(f"a field that the scope calls unread was read: {self._name}. Take it out of Scope(unread=...)")
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __hash__ = __index__ = __int__ = _read
     __float__ = __str__ = __format__ = __mod__ = __floordiv__ = __truediv__ = __abs__ = __pow__ = __round__ = _read
 
 
-UNREAD = Unread()
-
 Change = Callable[[Any], Any]
 
 
 def hiding(cls: type[Value], names: Sequence[str], initial: Value) -> tuple[Change, Change]:
-    """Two functions on states of `cls`: one puts UNREAD into the fields, one puts the initial state's values back.
+    """Two functions on states of `cls`: one hides the fields of these names, one puts the initial state's values back.
 
     Raises UnknownName and NotSupported where a field is not there or may be read unseen.
     """
@@ -59,6 +69,29 @@ def hiding(cls: type[Value], names: Sequence[str], initial: Value) -> tuple[Chan
                 f"{cls.__name__}.{name} cannot be called unread: only plain numbers and times can, since reading "
                 "another kind may go unseen."
             )
-    hidden: dict[str, Any] = dict.fromkeys(names, UNREAD)
     plain = {name: getattr(initial, name) for name in names}
-    return lambda state: replace(state, **hidden), lambda state: replace(state, **plain)
+    return hider(names), lambda state: replace(state, **plain)
+
+
+def hider(names: Sequence[str]) -> Change:
+    """A function that hides the fields of these names, of a state that has them."""
+    hidden: dict[str, Any] = {name: Unread(name) for name in names}
+    return lambda state: replace(state, **hidden)
+
+
+def refuse_hidden(value: object, by: str, into: str = "") -> None:
+    """Raise WrongUse where a value holds, at any depth, what stands for a field that must not be read."""
+    match value:
+        case _ if type(value) is Unread:
+            raise value.passed_on(by, into)
+        case Struct():
+            for name in value.__struct_fields__:
+                refuse_hidden(getattr(value, name), by, f"{type(value).__name__}.{name}")
+        case tuple() | list():
+            for item in cast("Sequence[object]", value):
+                refuse_hidden(item, by, into)
+        case Map():
+            for item in cast("Map[object]", value).values():
+                refuse_hidden(item, by, into)
+        case _:
+            pass

@@ -14,7 +14,7 @@ from eventcore.check.machine import Fault, Outcome
 from eventcore.check.scope import Bounds
 from eventcore.check.search import Explored, Plan, Pulse, search
 from eventcore.check.trace import Trace, TraceStep
-from eventcore.check.unread import hiding
+from eventcore.check.unread import hiding, refuse_hidden
 from eventcore.errors import InvalidValue
 from eventcore.turn import Accepted, Refused, Violated
 
@@ -49,11 +49,26 @@ class Version:
         self.clean: Callable[[Any], Any] = _same
         if scope.unread:
             self.clean = hiding(self.aggregate.state_type, scope.unread, self.aggregate.initial())[1]
-        plan = Plan(finished=None, within=scope.within, bounds=bounds, keep_going=True)
+        plan = Plan(finished=None, within=self.machine.judged.scope.within, bounds=bounds, keep_going=True)
         self.found: Explored = search(self.machine, plan, progress)
         self.reached: frozenset[Any] = frozenset(self.found.states)
         self._answers: dict[tuple[Any, Any], Answer] = {}
         self._following: dict[Any, frozenset[Any]] = {}
+
+    def unseeing(self, state_map: Callable[[Any], Any], clean: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """A map of this version's states that does not see what fields hold that nobody reads.
+
+        It raises WrongUse where it looks, or passes such a value on to a field that `clean` does not forget.
+        """
+        if not self.checked.scope.unread:
+            return state_map
+
+        def mapped(state: Any) -> Any:
+            image = clean(state_map(self.machine.hide(state)))
+            refuse_hidden(image, "the map")
+            return image
+
+        return mapped
 
     def steps(self, number: int) -> Iterator[tuple[Any, Accepted[Any, Any]]]:
         """The accepted steps from a state that was expanded, as the search counted them."""
@@ -76,7 +91,7 @@ class Version:
             return str(invalid)
         for guard in aggregate.guards:
             try:
-                holds = guard.holds(state)
+                holds = guard.holds(self.machine.hide(state))
             except Exception:  # noqa: BLE001 - an invariant that cannot be judged does not hold
                 holds = False
             if not holds:
@@ -89,7 +104,7 @@ class Version:
         One that raises counts as broken.
         """
         held: set[str] = set()
-        for each in self.checked.properties:
+        for each in self.machine.judged.properties:
             try:
                 holds = each.kind != "always" or each.holds(state)
             except Exception:  # noqa: BLE001 - a claim that cannot be judged does not hold
