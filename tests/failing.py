@@ -13,23 +13,26 @@ from eventcore.topics import Topics
 class FailingLog(MemoryLog):
     """A log of which `commits` and `appends` fail that many times from now on, and which survives its app.
 
-    While it is `mute`, what is posted is lost.
+    Those of the partitions in `away` fail always. While it is `mute`, what is posted is lost.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.commits = self.appends = 0
+        self.away: set[int] = set()
         self.mute = False
         self.fault: BaseException = LogUnavailable("the log is away")
 
     def own(self, topics: Topics, partition: int) -> MemoryWriter:
         """Become the single writer."""
-        return FailingWriter(self, super().own(topics, partition))
+        return FailingWriter(self, super().own(topics, partition), partition)
 
     def append(self, topic: str, partition: int, records: Sequence[Record]) -> Sequence[int]:
         """Append, or fail with nothing written."""
         if self.appends > 0:
             self.appends -= 1
+            raise self.fault
+        if partition in self.away:
             raise self.fault
         return super().append(topic, partition, records)
 
@@ -47,9 +50,10 @@ class FailingLog(MemoryLog):
 class FailingWriter(MemoryWriter):
     """A writer whose commits fail when its log says so."""
 
-    def __init__(self, log: FailingLog, writer: MemoryWriter) -> None:
+    def __init__(self, log: FailingLog, writer: MemoryWriter, partition: int) -> None:
         self._log = log
         self._writer = writer
+        self._partition = partition
 
     def append(self, topic: str, records: Sequence[Record]) -> None:
         """Append."""
@@ -63,6 +67,8 @@ class FailingWriter(MemoryWriter):
         """Commit, or fail with nothing written."""
         if self._log.commits > 0:
             self._log.commits -= 1
+            raise self._log.fault
+        if self._partition in self._log.away:
             raise self._log.fault
         self._writer.begin_commit(consumed, standing)
 

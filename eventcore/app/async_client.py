@@ -7,6 +7,7 @@ each poll. A send itself is an event that it awaits; cancelled, it leaves nothin
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -28,8 +29,10 @@ from eventcore.app.awaited import Awaited, Heard
 from eventcore.app.client import IN_FLIGHT_MAX, OUTCOME_S, Client, id_of
 from eventcore.app.listening import Place
 from eventcore.app.outcome import Outcome, outcome_of
-from eventcore.errors import EventcoreError, OutcomeUnknown, WrongUse
+from eventcore.errors import EventcoreError, OutcomeUnknown, SystemFault, WrongUse
 from eventcore.log.port import Log, Record
+
+logger = logging.getLogger("eventcore.client")
 
 IDLE_S = 0.1  # how long the listening thread waits before it looks again whether somebody waits
 
@@ -46,6 +49,7 @@ class _Sent:
         self.awaited: Awaited | None = None
         self.outcome: Outcome | None = None
         self.fault: BaseException | None = None
+        self.written = False  # whether it stands in its topic: then no fault says that nothing was written
         self.gone = False  # nobody awaits it any more
 
 
@@ -186,10 +190,16 @@ class AsyncClient:
             records = [sent.record for sent in together if sent.record is not None]
             try:
                 self._log.append(place.machine.topics.commands, place.partition, records)
+            except SystemFault as away:
+                logger.info("commands could not be sent, or not asked for again: %s", away)
+                failed += _failed(
+                    [sent for sent in together if not sent.written], away
+                )  # the others may yet be answered
             except Exception as fault:  # noqa: BLE001 - the same
+                failed += _failed(together, fault)
+            else:
                 for sent in together:
-                    sent.fault = fault
-                failed += together
+                    sent.written = True
         self._tell(failed)
 
     def _addressed(self, sent: _Sent) -> bool:
@@ -257,6 +267,12 @@ class AsyncClient:
     def _tell(self, done: list[_Sent]) -> None:
         if done:
             anyio.from_thread.run_sync(_set, done, token=self._token)
+
+
+def _failed(these: list[_Sent], fault: Exception) -> list[_Sent]:
+    for sent in these:
+        sent.fault = fault
+    return these
 
 
 def _set(done: list[_Sent]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -21,7 +21,7 @@ from eventcore.app.app import App
 from eventcore.app.awaited import Awaited, Heard
 from eventcore.app.listening import Listening, Place
 from eventcore.app.outcome import Outcome, command_record, outcome_of
-from eventcore.errors import OutcomeUnknown, SystemFault
+from eventcore.errors import LogUnavailable, OutcomeUnknown, SystemFault
 from eventcore.lane.runner import wall_clock_ms
 from eventcore.log.port import Log, Record
 from eventcore.topics import partition_of
@@ -100,7 +100,8 @@ class Client:
     ) -> Iterator[Outcome]:
         """Send (message, id) pairs in order, many in flight, and yield their outcomes in the same order.
 
-        Commands of one instance are decided in the order given. `timeout_s` is the patience for each batch.
+        Commands of one instance are decided in the order given. `timeout_s` is the patience for each batch. Raises as `send`
+        does; LogUnavailable where no command of a batch was sent, OutcomeUnknown where some of them were.
         """
         remaining = iter(messages)
         while batch := list(islice(remaining, IN_FLIGHT_MAX)):
@@ -118,8 +119,7 @@ class Client:
                 at = self.listening.at(place)
                 at.expect(id_of(record) for record in records)
                 awaited[place] = at
-            for place, records in groups.items():
-                self._append(place, records)
+            self._append_all(groups)
             began = time.monotonic()
             for place, _ in sent:
                 heard = self._take(awaited[place], sent, taken, began, timeout_s)
@@ -161,6 +161,18 @@ class Client:
                 self._append(place, records)
         except SystemFault as away:  # the first is sent all the same, and may yet be answered
             logger.info("commands could not be asked for again: %s", away)
+
+    def _append_all(self, groups: Mapping[Place, Sequence[Record]]) -> None:
+        for number, (place, records) in enumerate(groups.items()):
+            try:
+                self._append(place, records)
+            except LogUnavailable as away:
+                if not number:
+                    raise  # nothing of this batch was written
+                raise OutcomeUnknown(
+                    f"{place.machine.topics.commands}[{place.partition}] cannot be written, and commands of the same batch "
+                    f"were sent to {number} other partitions before: they may be decided. Ask again with the same ids"
+                ) from away
 
     def _append(self, place: Place, records: Sequence[Record]) -> None:
         self._log.append(place.machine.topics.commands, place.partition, records)

@@ -24,7 +24,7 @@ from eventcore.app.invariant import GlobalInvariant
 from eventcore.app.outcome import Outcome, command_record, outcome_of
 from eventcore.app.wiring import Machine, Wiring, provision
 from eventcore.cut import Cut
-from eventcore.errors import Fenced, TimedOut, UnknownName, WrongUse
+from eventcore.errors import Fenced, LogUnavailable, OutcomeUnknown, TimedOut, UnknownName, WrongUse
 from eventcore.lane.intake import BATCH_TURNS_MAX
 from eventcore.lane.restore import Progress as Report
 from eventcore.lane.restore import no_progress
@@ -88,7 +88,10 @@ class Embedded:
         return self._decide(machine, self._partition_of(machine, record), [record])[0]
 
     def send_all(self, messages: Iterable[tuple[Message[Any], UUID | str | None]]) -> Iterator[Outcome]:
-        """Decide (message, id) pairs in order, many in a commit, and yield their outcomes in the same order."""
+        """Decide (message, id) pairs in order, many in a commit, and yield their outcomes in the same order.
+
+        Raises LogUnavailable where no command of a batch was decided, OutcomeUnknown where some may have been.
+        """
         remaining = iter(messages)
         while batch := list(islice(remaining, BATCH_TURNS_MAX)):
             groups: dict[tuple[str, int], list[tuple[int, Record]]] = {}
@@ -99,7 +102,15 @@ class Embedded:
                 groups.setdefault(at, []).append((number, record))
             outcomes: dict[int, Outcome] = {}
             for (name, partition), numbered in groups.items():
-                decided = self._decide(self._wiring.machine(name), partition, [record for _, record in numbered])
+                try:
+                    decided = self._decide(self._wiring.machine(name), partition, [record for _, record in numbered])
+                except LogUnavailable as away:
+                    if not outcomes:
+                        raise  # nothing of this batch was written
+                    raise OutcomeUnknown(
+                        f"{name}[{partition}] cannot be written, and {len(outcomes)} commands of the same batch were decided "
+                        "before in other partitions. Ask again with the same ids"
+                    ) from away
                 outcomes |= {number: outcome for (number, _), outcome in zip(numbered, decided, strict=True)}
             yield from (outcomes[number] for number in range(len(batch)))
 

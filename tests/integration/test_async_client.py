@@ -13,12 +13,13 @@ import pytest
 from eventcore.app import Outcome
 from eventcore.app.async_client import AsyncClient
 from eventcore.app.wiring import provision
-from eventcore.errors import InvalidValue, OutcomeUnknown, WrongUse
+from eventcore.errors import InvalidValue, LogUnavailable, OutcomeUnknown, WrongUse
 from eventcore.log.port import Log
 from examples.bank.account import Deposit, Withdraw, accounts
 from examples.bank.app import app
 from examples.bank.balances import balances
 from projections import Views, open_views
+from tests.failing import FailingLog
 from tests.logs import EVERY_LOG, opened, opener_of
 from tests.running import WAIT_S, running
 
@@ -95,6 +96,47 @@ def test_a_cancelled_or_impatient_send_leaves_nothing_behind_and_asking_again_te
         first, refused = anyio.run(served, backend=loop)
     assert (first.kind, first.version) == ("accepted", 1)
     assert (refused.kind, refused.reason) == ("refused", "insufficient_funds")
+
+
+def test_a_send_that_was_written_once_is_not_told_that_nothing_was(views: Views) -> None:
+    """Its reply is lost, and then it cannot be asked for again."""
+    log = FailingLog()
+    provision(log, app.wiring, 2)
+    deposit = accounts.to("alice", Deposit(5))
+
+    async def breaks_once_it_is_sent() -> None:
+        while not sum(log.end("bank.account.commands", p) for p in range(2)):  # noqa: ASYNC110 - a log tells no loop of its end
+            await anyio.sleep(0.01)
+        log.appends = 1
+
+    async def main() -> Outcome:
+        async with AsyncClient(app, log) as client:
+            async with anyio.create_task_group() as group:
+                group.start_soon(breaks_once_it_is_sent)
+                with pytest.raises(OutcomeUnknown, match="ask again with the same id"):
+                    await client.send(deposit, id="receipt 17", timeout_s=2.0)
+            log.mute = False
+            return await client.send(deposit, id="receipt 17", timeout_s=WAIT_S)
+
+    log.mute = True
+    with running(app, log, views) as run:
+        run.stands_ready()
+        outcome = anyio.run(main)
+    assert log.appends == 0
+    assert (outcome.kind, outcome.version, outcome.repeated) == ("accepted", 1, True)
+
+
+def test_a_send_that_could_not_be_written_is_told_so() -> None:
+    log = FailingLog()
+    provision(log, app.wiring, 2)
+
+    async def main() -> None:
+        async with AsyncClient(app, log) as client:
+            log.appends = 1
+            with pytest.raises(LogUnavailable):
+                await client.send(accounts.to("alice", Deposit(5)), timeout_s=WAIT_S)
+
+    anyio.run(main)
 
 
 def test_what_cannot_be_sent_is_told_to_its_own_sender(log: Log) -> None:

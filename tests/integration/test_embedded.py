@@ -10,7 +10,7 @@ import pytest
 
 from eventcore.app import Embedded
 from eventcore.app.wiring import provision
-from eventcore.errors import Fenced, LogUnavailable, OwnedElsewhere, TimedOut
+from eventcore.errors import Fenced, LogUnavailable, OutcomeUnknown, OwnedElsewhere, TimedOut
 from eventcore.log.port import Log
 from examples.bank.account import Account, Deposit, accounts
 from examples.bank.app import app
@@ -58,6 +58,25 @@ def test_a_log_that_stays_away_is_tried_again_each_time() -> None:
             with pytest.raises(LogUnavailable):
                 bank.send(accounts.to("alice", Deposit(5)), id="five")
         assert bank.send(accounts.to("alice", Deposit(5)), id="five").version == 1
+
+
+def test_a_batch_of_which_a_part_is_decided_is_not_told_that_nothing_was_written() -> None:
+    log = FailingLog()
+    batch = [(accounts.to(name, Deposit(5)), name) for name in "abcdef"]  # in both partitions
+    with bank_on(log) as bank:
+        log.away = {0, 1}
+        with pytest.raises(LogUnavailable):
+            list(bank.send_all(batch))
+        log.away = {1}
+        with pytest.raises(
+            OutcomeUnknown, match=r"account\[1\] cannot be written.*Ask again with the same ids"
+        ) as unknown:
+            list(bank.send_all(batch))
+        assert isinstance(unknown.value.__cause__, LogUnavailable)
+        log.away = set()
+        outcomes = list(bank.send_all(batch))
+    assert {(outcome.kind, outcome.version) for outcome in outcomes} == {("accepted", 1)}
+    assert {outcome.repeated for outcome in outcomes} == {True, False}
 
 
 @pytest.mark.parametrize("failures", range(1, 9))

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from eventcore.app import Client, Outcome
 from eventcore.app.wiring import provision
 from eventcore.avro.envelope import Options, command_envelope
-from eventcore.errors import OutcomeUnknown
+from eventcore.errors import LogUnavailable, OutcomeUnknown
 from eventcore.lane.reply import CUT_HEADER, address_of
 from eventcore.log.kafka import KafkaLog
 from eventcore.log.port import Log, Record
@@ -117,6 +117,27 @@ def test_every_command_whose_reply_was_lost_is_asked_for_again(views: Views) -> 
     client.close()
     assert log.dropped >= 2
     assert [(o.kind, o.version, o.repeated) for o in outcomes] == [("accepted", 1, True)] * 16
+
+
+def test_a_batch_of_which_a_part_is_sent_is_not_told_that_nothing_was_written(views: Views) -> None:
+    log = FailingLog()
+    provision(log, app.wiring, 2)
+    client = Client(app, log)
+    batch = [(accounts.to(name, Deposit(5)), name) for name in "abcdef"]  # in both partitions
+    log.away = {0, 1, 2, 3}
+    with pytest.raises(LogUnavailable):
+        list(client.send_all(batch))
+    log.away = {1}
+    with pytest.raises(
+        OutcomeUnknown, match=r"account.commands\[1\] cannot be written.*Ask again with the same ids"
+    ) as said:
+        list(client.send_all(batch))
+    assert isinstance(said.value.__cause__, LogUnavailable)
+    log.away = set()
+    with running(app, log, views):
+        outcomes = list(client.send_all(batch, timeout_s=WAIT_S))
+    client.close()
+    assert {(outcome.kind, outcome.version) for outcome in outcomes} == {("accepted", 1)}
 
 
 @pytest.mark.parametrize(
