@@ -24,6 +24,7 @@ from itertools import pairwise
 from typing import Any
 
 from eventcore.aggregate import Aggregate
+from eventcore.annotations import unknown_in
 from eventcore.check.abstraction import settled_for
 from eventcore.check.aggregate import Asked
 from eventcore.check.carry import Carry, carried
@@ -34,7 +35,7 @@ from eventcore.check.refinement import Difference, Parting, Refinement, Square, 
 from eventcore.check.replay import StateMap, Upcast, square, upcast_of
 from eventcore.check.report import CUTS, Finding, Reason, Verdict
 from eventcore.check.run import silent
-from eventcore.check.sampled import sampled_classes
+from eventcore.check.sampled import sampled_classes, without_contexts
 from eventcore.check.scope import Bounds
 from eventcore.check.search import Pulse
 from eventcore.check.source import shown
@@ -376,7 +377,12 @@ def _reasons(which: str, version: Version) -> Iterator[Reason]:
                 f"{leaf.where} of the {which} version was sampled: {leaf.shown}",
                 f'Scope(domains={{"{leaf.where}": (...)}}), or bounds in its type',
             )
-    if version.aggregate.takes_context and not version.checked.scope.contexts:
+    for cls in (version.aggregate.state_type, *version.aggregate.event_checks):
+        for where in unknown_in(cls):
+            yield Reason(
+                f"{where} of the {which} version is Any, so nobody knows what else it may hold", "a type for it"
+            )
+    if without_contexts(version.machine):
         yield Reason(
             f"decide of the {which} version takes a Context, and one time and one command id were tried",
             "Scope(contexts=(Context.at(...), ...))",

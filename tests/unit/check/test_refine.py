@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -235,6 +236,39 @@ def test_what_the_old_version_claims_of_every_state_must_hold_of_what_the_new_on
     found = refine(old, Checked(mutant_of(early_commit), Scope({"manager": range(3)})), phases)
     traces = {each.name: each.trace.states for each in found.findings if each.trace is not None}
     assert traces == {"step": 5, "consistent": 6, "strange": 1}
+
+
+class Bag(Value):
+    """Whatever is in it."""
+
+    what: Any = None
+
+
+class Fill(Value):
+    """Put something in, or take it out."""
+
+
+class Filled(Value):
+    """What is in it now."""
+
+    what: Any
+
+
+def test_fields_that_may_hold_anything_are_reasons() -> None:
+    def decide(bag: Bag, _: Fill) -> list[Filled]:
+        return [Filled("a" if bag.what is None else None)]
+
+    def evolve(_: Bag, event: Filled) -> Bag:
+        return Bag(event.what)
+
+    bags = Aggregate("bag", Bag, decide, evolve)
+    found = refine(bags, bags)
+    assert (found.verdict, found.findings) == ("inconclusive", [])
+    assert [reason.what for reason in found.reasons] == [
+        f"{where} of the {which} version is Any, so nobody knows what else it may hold"
+        for which in ("old", "new")
+        for where in ("Bag.what", "Filled.what")
+    ]
 
 
 def test_states_that_cannot_be_carried_need_a_map() -> None:
