@@ -20,7 +20,7 @@ steps with fresh turns (`again` of the machine), and takes every turn that leads
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
@@ -29,6 +29,7 @@ from msgspec.structs import replace
 
 from eventcore.aggregate import Aggregate
 from eventcore.check.machine import Outcome, Refusals
+from eventcore.check.sameness import key_of
 from eventcore.check.watch import Opaque, Watch
 from eventcore.context import Context
 from eventcore.errors import InvalidValue, Refusal
@@ -99,7 +100,7 @@ class Remembered:
         self._groups: list[_Group] = []
         self._plain: list[tuple[Any, Any, Context]] = []
         self._expanded = 0
-        self._events: dict[str, list[Any]] = {}
+        self._events: dict[Hashable, list[Any]] = {}
         self._values: dict[str, dict[Any, Any]] = {name: {} for name in aggregate.state_type.__struct_fields__}
         if self._watch.state is None:
             for label in list(self._labels):
@@ -162,8 +163,8 @@ class Remembered:
     def _kept(
         self, label: Any, events: list[Any], changes: dict[str, Any] | None
     ) -> tuple[Any, list[Any], Put | None, tuple[Any, ...]]:
-        """What is kept of an accepted command, in little memory: equal events and equal values are kept once."""
-        events = self._events.setdefault(repr(events), events)
+        """What is kept of an accepted command, in little memory: the same events and equal values are kept once."""
+        events = self._events.setdefault(key_of(events), events)
         if changes is None:
             return label, events, None, ()
         values = tuple(

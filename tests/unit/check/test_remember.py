@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -15,7 +18,9 @@ from eventcore.check import Checked, Scope, check
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.machine import Refusals
 from eventcore.check.remember import LOOK_EVERY, Remembered
+from eventcore.check.sameness import key_of
 from eventcore.turn import Accepted
+from eventcore.value import Map
 from examples.models import two_phase
 from tests.unit.examples.plain_search import search
 
@@ -228,6 +233,42 @@ def test_what_reads_ever_other_values_is_given_up_and_decided_every_time() -> No
     for _ in range(10):
         remembered.steps(Three(1, 1, 0))
     assert asked == before + 10 * 2
+
+
+class Hushed(Value):
+    """One of them was set, and it does not say to what."""
+
+    which: int
+    to: Any
+
+    def __repr__(self) -> str:
+        return "Hushed(...)"
+
+
+def hushed(_: Three, command: Set) -> list[Hushed]:
+    return [Hushed(command.which, command.to)]
+
+
+def evolve_hushed(state: Three, event: Hushed) -> Three:
+    return msgspec.structs.replace(state, **{"abc"[event.which]: event.to})
+
+
+def test_events_that_look_alike_are_not_taken_for_one_another() -> None:
+    aggregate = Aggregate("hushed", Three, hushed, evolve_hushed)
+    remembered = Remembered(aggregate, COMMANDS, lambda label: (label, NOW))
+    for state in (Three(), Three(1, 1, 1)):
+        for label, outcome in remembered.steps(state):
+            assert isinstance(outcome, Accepted)
+            assert [event.to for event in outcome.events] == [label.to]
+
+
+SAME: list[Any] = [0, False, 0.0, -0.0, "0", None, (), (0,), (False,), Three(), Three(0, 0, False), Map({"a": 0})]
+SAME += [Map({"a": False}), frozenset({1}), frozenset({True}), Decimal(1), Decimal("1.0"), [0], Set(0, 0), UUID(int=0)]
+
+
+def test_what_is_the_same_is_of_one_type_at_every_depth() -> None:
+    assert len({key_of(each) for each in SAME}) == len(SAME)
+    assert [key_of(each) for each in copy.deepcopy(SAME)] == [key_of(each) for each in SAME]
 
 
 class Loose(Value):
