@@ -55,7 +55,7 @@ def take_turn(
     try:
         events: list[Event] = decide(state, command, context) if aggregate.takes_context else decide(state, command)
     except Refusal as refusal:
-        return Refused(refusal.reason, refusal.message)
+        return _refused(refusal)
     if type(events) is not list:
         raise WrongUse(f"{aggregate.name}: decide returned {events!r}; it must return a list of events")
     evolve = aggregate.evolve
@@ -80,6 +80,16 @@ def take_turn(
         if not guard.holds(following):
             return Violated(guard.name, "", guard.on_violation)
     return Accepted(events, following)
+
+
+def _refused(refusal: Refusal) -> Refused:
+    """What a refusal says, as text: one of a class of the user's own may say it with anything, or be unable to."""
+    reason, message = refusal.reason, refusal.message
+    if type(reason) is not str:
+        reason = str(reason)
+    if type(message) is not str:
+        message = "" if message is None else str(message)
+    return Refused(reason, message)
 
 
 def fold(aggregate: Aggregate[State, Command, Event], state: State, events: list[Event]) -> State:

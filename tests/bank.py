@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
@@ -112,6 +113,22 @@ class Unsayable(Exception):
         raise ValueError("no words")
 
 
+class UnsayableExit(Exception):
+    """A fault that ends the program when it is asked what it is."""
+
+    def __str__(self) -> str:
+        raise SystemExit("no words")
+
+
+class Numbered(Refusal):
+    """A refusal of a class of its own, whose reason and message are no text."""
+
+    def __init__(self, reason: object) -> None:
+        Exception.__init__(self, "numbered")
+        self.reason = reason  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]  # under test
+        self.message = None  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]  # the same
+
+
 def misbehave(how: str) -> list[Event]:
     """Raise, refuse or return something that must not stop a lane."""
     match how:
@@ -123,6 +140,14 @@ def misbehave(how: str) -> list[Event]:
             raise RuntimeError("\ud800")
         case "raise unsayable":
             raise Unsayable
+        case "raise unsayable by an exit":
+            raise UnsayableExit
+        case "exit":
+            sys.exit("on purpose")
+        case "interrupt":
+            raise KeyboardInterrupt
+        case "end a generator":
+            raise GeneratorExit
         case "recurse":
             return misbehave(how)
         case "return nothing":
@@ -137,15 +162,20 @@ def misbehave(how: str) -> list[Event]:
             raise Refusal("r" * 3_000_000, "m" * 3_000_000)
         case "refuse with half a surrogate pair":
             raise Refusal("r\ud800", "m\udfff" * 2_000)
+        case "refuse with numbers":
+            raise Numbered(404)
+        case "refuse with what cannot be said":
+            raise Numbered(Unsayable())
         case _:
             raise AssertionError(f"nobody taught this account to {how}")
 
 
 QUARANTINING = (
     *("raise", "raise long", "raise half a surrogate pair", "raise unsayable", "recurse", "return nothing"),
+    *("raise unsayable by an exit", "exit", "end a generator", "refuse with what cannot be said"),
     *("return too many", "return too large", "return two, one too large"),
 )
-REFUSING = ("refuse at length", "refuse with half a surrogate pair")
+REFUSING = ("refuse at length", "refuse with half a surrogate pair", "refuse with numbers")
 
 
 def evolve(account: Account, event: Event) -> Account:

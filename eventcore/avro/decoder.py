@@ -81,7 +81,8 @@ def decoder_source(cls: type[Value], schema: str) -> Source:
     source.add(1, "p = start", "try:")
     source.lines += body.lines
     source.add(2, "if p == len(d):", f"    return {made}")
-    source.add(1, "except Exception:", "    pass", "return exactly(d, start)")
+    source.add(1, "except KeyboardInterrupt:", "    raise")
+    source.add(1, "except BaseException:", "    pass", "return exactly(d, start)")  # a __post_init__ may raise anything
     return source
 
 

@@ -66,8 +66,19 @@ def _record(cls: type[Value], cursor: Cursor, path: str) -> Value:
     fields = {field.name: _read(field.shape, cursor, f"{stem}{field.name}") for field in shape_of(cls)}
     try:
         return cls(**fields)
-    except (ValueError, TypeError) as refused:  # what a class's own __post_init__ raises, as msgspec documents
-        raise cursor.broken(path, f"{cls.__name__} refuses its fields: {refused}") from refused
+    except KeyboardInterrupt:
+        raise
+    except BaseException as refused:  # whatever a class's own __post_init__ raises: bytes from outside have led to it
+        raise cursor.broken(path, f"{cls.__name__} refuses its fields: {_said(refused)}") from refused
+
+
+def _said(refused: BaseException) -> str:
+    try:
+        return str(refused) or type(refused).__name__
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - what cannot say why it refuses does not make of bytes a fault of ours
+        return f"{type(refused).__name__}, which cannot be shown"
 
 
 def _read(shape: Shape, cursor: Cursor, path: str) -> object:

@@ -141,8 +141,8 @@ class Journal:
 
     def write_fault(self, case: Case, version: int, fault: BaseException, batch: Batch, reason: str) -> Decided:
         """Write that the turn raised; its message is the reason for which its instance is to be stopped."""
-        said = Decided("parked", version, reason, _said(fault))
-        return self.write_outcome(case, said, batch, detail=_traced(fault))
+        told = Decided("parked", version, reason, said(fault))
+        return self.write_outcome(case, told, batch, detail=_traced(fault))
 
 
 def id_of_position(topic: str, partition: int, offset: int) -> bytes:
@@ -162,12 +162,12 @@ def _cut(decided: Decided) -> Decided:
     return Decided(
         kind,
         version,
-        None if reason is None else _beginning(reason, REASON_BYTES_MAX),
-        None if message is None else _beginning(message, MESSAGE_BYTES_MAX),
+        None if reason is None else beginning(reason, REASON_BYTES_MAX),
+        None if message is None else beginning(message, MESSAGE_BYTES_MAX),
     )
 
 
-def _beginning(text: str, most: int) -> str:
+def beginning(text: str, most: int = MESSAGE_BYTES_MAX) -> str:
     """As much of a text as fits, in UTF-8: what a fault says may be endless, or hold half of a surrogate pair."""
     return text[:most].encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
 
@@ -177,15 +177,20 @@ def _end(text: str, most: int) -> str:
     return text[-most:].encode("utf-8", "backslashreplace")[-most:].decode("utf-8", "ignore")
 
 
-def _said(fault: BaseException) -> str:
+def said(fault: BaseException) -> str:
+    """What was raised, in words; `beginning` makes it fit."""
     try:
         return f"{type(fault).__name__}: {fault}"
-    except Exception:  # noqa: BLE001 - a fault that cannot even say what it is must not stop the lane
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a fault that cannot even say what it is must not stop the lane
         return f"{type(fault).__name__}, which cannot be shown"
 
 
 def _traced(fault: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(fault))
-    except Exception as worse:  # noqa: BLE001 - the same
+    except KeyboardInterrupt:
+        raise
+    except BaseException as worse:  # noqa: BLE001 - the same
         return f"its traceback cannot be shown: {type(worse).__name__}"

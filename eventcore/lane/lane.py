@@ -8,7 +8,8 @@ N1  Every command that is read has exactly one outcome record for each time it s
     after the first are marked `repeated` and carry the decision. One that waited behind a quarantine has another
     outcome when it is decided (quarantine.py).
 N2  Events and outcomes carry the lane's term and a sequence without gaps, a partition each.
-N3  A turn that raises parks its command and quarantines its instance; the batch goes on without it.
+N3  A turn that raises anything, a `sys.exit` too, parks its command and quarantines its instance; the batch goes on
+    without it. A KeyboardInterrupt is not the turn's: it ends the lane.
 N4  The next command's position is one above the highest `cause` among this lane's outcomes.
 """
 
@@ -130,7 +131,9 @@ class Lane:
                 if type(turn) is Accepted:
                     for event in turn.events:
                         bodies.append(encode(event))  # noqa: PERF401 - of one event, mostly: 0.2 µs less than a list's own loop
-            except Exception as fault:  # noqa: BLE001 - N3: whatever user code raises is its instance's affair
+            except KeyboardInterrupt:  # an operator's, and nobody else's
+                raise
+            except BaseException as fault:  # noqa: BLE001 - N3: whatever user code raises is its instance's affair
                 self._quarantine.stop(Case(record, command_id, options, stamp), version, fault, batch)
                 continue
             # The most common turns of all, one event or none and the plain refusal, written out in place: the hot path.
@@ -282,7 +285,9 @@ class Lane:
             state = self.memory.instances[key][0] if key in self.memory.instances else self._aggregate.initial()
             turn = take_turn(self._aggregate, state, command, Context(case.stamp, case.command_id))
             bodies = [self._encode(event) for event in turn.events] if type(turn) is Accepted else []
-        except Exception as fault:  # noqa: BLE001 - N3: whatever user code raises is its instance's affair
+        except KeyboardInterrupt:  # an operator's, and nobody else's
+            raise
+        except BaseException as fault:  # noqa: BLE001 - N3: whatever user code raises is its instance's affair
             return self._quarantine.stop(case, version, fault, batch)
         return self._finish(case, turn, bodies, batch)
 

@@ -13,6 +13,7 @@ from eventcore.avro.framing import frame, split
 from eventcore.avro.limits import BODY_BYTES_MAX
 from eventcore.errors import DecodeError, InvalidValue, NotSupported, UnknownFraming, UnknownSchema
 from eventcore.value import Value
+from tests.bank import UnsayableExit
 from tests.strategies import make_class
 
 
@@ -144,6 +145,46 @@ def test_a_class_that_refuses_its_fields_makes_a_decode_error() -> None:
     assert catalogue.decode(record) == Even(2)
     with pytest.raises(DecodeError, match="Even refuses its fields: 3 is odd"):
         catalogue.decode(record[:10] + b"\x06")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (AssertionError("no threes"), "no threes"),
+        (RuntimeError(), "RuntimeError"),
+        (SystemExit("leave"), "leave"),
+        (GeneratorExit(), "GeneratorExit"),
+        (UnsayableExit(), "UnsayableExit, which cannot be shown"),
+    ],
+)
+def test_whatever_a_class_raises_at_its_fields_makes_a_decode_error(fault: BaseException, said: str) -> None:
+    class Even(Value):
+        """Checks itself."""
+
+        n: int
+
+        def __post_init__(self) -> None:
+            if self.n % 2:
+                raise fault
+
+    catalogue = Catalogue([Even], "bank.accounts")
+    with pytest.raises(DecodeError, match=f"Even refuses its fields: {said}"):
+        catalogue.decode(catalogue.encode(Even(2))[:10] + b"\x06")
+
+
+def test_who_interrupts_a_constructor_is_heard() -> None:
+    class Interrupted(Value):
+        """Is interrupted."""
+
+        n: int
+
+        def __post_init__(self) -> None:
+            if self.n % 2:
+                raise KeyboardInterrupt
+
+    catalogue = Catalogue([Interrupted], "bank.accounts")
+    with pytest.raises(KeyboardInterrupt):
+        catalogue.decode(catalogue.encode(Interrupted(2))[:10] + b"\x06")
 
 
 def test_an_empty_class_has_an_empty_body() -> None:

@@ -7,13 +7,15 @@ import tracemalloc
 
 import pytest
 
+from eventcore import Aggregate, Value
+from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.envelope import HEAD, Envelope, Options, SagaStep, command_envelope, write_envelope
 from eventcore.avro.limits import BODY_BYTES_MAX
 from eventcore.avro.outcome import OutcomeRecord
 from eventcore.context import COUNTER_BITS
 from eventcore.lane.clock import AHEAD_MAX_MS
 from eventcore.lane.journal import COMMAND_BYTES_MAX, ENVELOPE_BYTES_MAX, id_of_position
-from eventcore.lane.runner import wall_clock_ms
+from eventcore.lane.runner import LaneRunner, wall_clock_ms
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import RECORD_BYTES_MAX, Record
 from eventcore.topics import partition_of
@@ -35,6 +37,7 @@ from tests.bank import (
     memory_log,
     outcomes,
     run,
+    send,
 )
 
 BODY = COMMANDS.encode(Deposit(5))
@@ -270,3 +273,37 @@ def test_the_largest_command_that_is_taken_leaves_room_for_everything_an_outcome
     (written,) = everything(log, TOPICS.outcomes)
     assert len(written.value or b"") < RECORD_BYTES_MAX - 255
     assert COMMAND_BYTES_MAX < BODY_BYTES_MAX
+
+
+class Checked(Value):
+    """A command that asserts something of itself: bytes can say otherwise."""
+
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        assert self.n != 13, "no thirteen"
+
+
+def decide_checked(_: Account, given: Checked) -> list[Deposited]:
+    """Take it."""
+    return [Deposited(given.n)]
+
+
+def evolve_checked(account: Account, event: Deposited) -> Account:
+    """Add it."""
+    return Account(account.balance + event.amount)
+
+
+def test_bytes_that_a_command_class_refuses_with_an_assertion_are_parked() -> None:
+    aggregate = Aggregate("account", Account, decide_checked, evolve_checked)
+    commands = Catalogue(tuple(aggregate.command_checks), "bank.account")
+    events = Catalogue(tuple(aggregate.event_checks), "bank.account")
+    log = memory_log()
+    lane = LaneRunner(log, aggregate, TOPICS, 0, commands=commands, events=events)
+    lane.start()
+    thirteen = commands.encode(Checked(2))[:-1] + bytes([26])
+    bodies = [commands.encode(Checked(2)), thirteen, commands.encode(Checked(3))]
+    send(log, *(Record(b"alice", body, command_envelope(id_of(n))) for n, body in enumerate(bodies)))
+    run(lane, log)
+    assert kinds(outcomes(log)) == ["accepted", "parked undecodable", "accepted"]
+    assert "Checked refuses its fields: no thirteen" in (outcomes(log)[1].details.message or "")

@@ -19,6 +19,7 @@ from tests.bank import (
     kinds,
     lane_on,
     memory_log,
+    outcomes,
     run,
     send,
 )
@@ -83,6 +84,22 @@ def test_a_refusal_that_cannot_be_written_as_it_is_stays_a_refusal(how: str) -> 
             decided[-2].details.reason,
             decided[-2].details.message,
         )
+
+
+def test_a_refusal_that_is_no_text_is_written_as_text() -> None:
+    (refused,) = decide_all(memory_log(), command("alice", Misbehave("refuse with numbers"), 1))
+    assert kinds([refused]) == ["refused 404"]
+    assert refused.details.message is None
+
+
+def test_who_interrupts_a_lane_in_a_turn_ends_the_lane_and_no_instance() -> None:
+    log = memory_log()
+    lane = lane_on(log)
+    lane.start()
+    send(log, command("alice", Misbehave("interrupt"), 1))
+    with pytest.raises(KeyboardInterrupt):
+        run(lane, log)
+    assert outcomes(log) == []
 
 
 def test_a_mere_violation_stops_nothing() -> None:
