@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -31,13 +31,15 @@ from eventcore.check.carry import Carry, carried
 from eventcore.check.checked import Checked
 from eventcore.check.divergence import cycle_in
 from eventcore.check.hashing import hash_of
+from eventcore.check.machine import unsteady_in
 from eventcore.check.refinement import Difference, Parting, Refinement, Square, Steps
 from eventcore.check.replay import StateMap, Upcast, square, upcast_of
 from eventcore.check.report import CUTS, Finding, Reason, Verdict
+from eventcore.check.reporting import finding_of
 from eventcore.check.run import silent
 from eventcore.check.sampled import sampled_classes, without_contexts
 from eventcore.check.scope import Bounds
-from eventcore.check.search import Pulse
+from eventcore.check.search import Noticed, Pulse
 from eventcore.check.source import shown
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.check.version import Answer, Version
@@ -361,9 +363,9 @@ class _Comparison:
 # --- what was not looked at ------------------------------------------------------------------------------------------
 
 
-def _own(noticed: Any, version: Version) -> Finding:
+def _own(noticed: Noticed, version: Version) -> Finding:
     what = f"the new version by itself: {noticed.message}; see `check`"
-    return Finding(noticed.kind, noticed.name, what, noticed.likely, version.trace(noticed.at))
+    return replace(finding_of(version.machine, version.found, noticed), message=what)
 
 
 def _reasons(which: str, version: Version) -> Iterator[Reason]:
@@ -382,6 +384,9 @@ def _reasons(which: str, version: Version) -> Iterator[Reason]:
             yield Reason(
                 f"{where} of the {which} version is Any, so nobody knows what else it may hold", "a type for it"
             )
+    if which == "old":
+        for why in unsteady_in(found.noticed):
+            yield Reason(f"the old version by itself: {why}", "a comparison after that is mended; see `check`")
     if without_contexts(version.machine):
         yield Reason(
             f"decide of the {which} version takes a Context, and one time and one command id were tried",

@@ -36,7 +36,7 @@ def reported(
     unmet = [] if answers is None else answers.unmet
     sampled = sampled_classes(machine)
     open_ = {each.name for each in checked.properties if is_open(each, sampled)}
-    findings = [_finding(machine, found, each) for each in found.noticed]
+    findings = [finding_of(machine, found, each) for each in found.noticed]
     findings += [_never_seen(name, found) for name in _missing(checked, found) if name not in open_]
     findings += [_unmet(machine, found, each) for each in unmet if each.kind == "raises" or each.name not in open_]
     reasons = [*_reasons(machine, found, bounds)]
@@ -76,7 +76,8 @@ def reported(
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
-def _finding(machine: AggregateMachine, found: Explored, noticed: Noticed) -> Finding:
+def finding_of(machine: AggregateMachine, found: Explored, noticed: Noticed) -> Finding:
+    """What a search noticed, with the trace that leads there, the failing step included."""
     trace = _trace(machine, found, noticed.at)
     if noticed.steps:
         state = found.states[noticed.at]

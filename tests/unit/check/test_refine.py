@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 import pytest
@@ -219,11 +219,33 @@ def test_what_the_new_version_does_wrong_by_itself_fails_it() -> None:
     guarded = Aggregate("two_phase", new.initial, early_commit, two_phase.evolve, invariants=[two_phase.consistent])
     found = refine(two_phase.three, Checked(guarded, Scope({"manager": range(3)})))
     assert found.verdict == "fail"
-    assert any(
-        "the new version by itself: this turn would break the invariant consistent" in e.message for e in found.findings
-    )
+    (own,) = (each for each in found.findings if each.message.startswith("the new version by itself: "))
+    assert "this turn would break the invariant consistent" in own.message
+    assert own.trace is not None
+    assert "this turn would break" in own.trace.steps[-1].outcome, "the step that is wrong is shown"
+    assert not two_phase.consistent(own.trace.last)
     same = Checked(guarded, Scope({"manager": range(3)}))
     assert any("the old version by itself: this turn would break" in doubt for doubt in refine(same, same).doubts)
+
+
+def test_an_old_version_that_gives_two_results_is_compared_with_nothing_for_sure() -> None:
+    tosses = cycle([True, True, True, False])
+
+    def decide(at: At, go: Go) -> list[Went]:
+        require(at.place < 2, "closed")
+        return [Went(at.place + 1 + next(tosses) * (go.by == 0 and at.place == 0))]
+
+    def evolve(_: At, went: Went) -> At:
+        return At(went.to)
+
+    def stays(at: At, _: Go) -> list[Went]:
+        require(at.place < 0, "closed")
+        return []
+
+    found = refine(Aggregate("walk", At, decide, evolve), Aggregate("walk", At, stays, evolve))
+    assert found.verdict != "pass"
+    said = [reason.what for reason in found.reasons]
+    assert any(each.startswith("the old version by itself: decide gave two results") for each in said), said
 
 
 def test_what_the_old_version_claims_of_every_state_must_hold_of_what_the_new_one_maps_to() -> None:
