@@ -15,6 +15,7 @@ from eventcore.avro.envelope import EVENT_FIXED, HEAD, NO_OPTIONS, OPTIONS_AT, E
 from eventcore.avro.facts import Place
 from eventcore.cut import Position
 from eventcore.errors import BrokenLog, DecodeError, InvalidValue
+from eventcore.lane.journal import beginning, said
 from eventcore.lane.lineage import Mark, Placed, standing_of_event
 from eventcore.lane.memory import FOREIGN, Foreign, LaneMemory
 from eventcore.lane.quarantine import found_in_events
@@ -104,7 +105,9 @@ class Folder:
                     if not folded and version == known + 1:
                         try:
                             state = evolve(initial() if held is None else held[0], decode(body))
-                        except Exception:  # noqa: BLE001 - `take` meets it again, and says what it is
+                        except KeyboardInterrupt:
+                            raise
+                        except BaseException:  # noqa: BLE001 - `take` meets it again, and says what it is
                             folded = False
                         else:
                             instances[key] = state, version
@@ -163,8 +166,10 @@ class Folder:
                 self._stop(key, f"{where}: version {envelope.version} follows {version}")
                 return
             state = self._aggregate.evolve(state, self._events.decode(value or b""))
-        except Exception as fault:  # noqa: BLE001 - R3: whatever user code or a codec raises is its instance's affair
-            self._stop(key, f"{where}: {type(fault).__name__}: {fault}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as fault:  # noqa: BLE001 - R3: whatever user code or a codec raises is its instance's affair
+            self._stop(key, f"{where}: {said(fault)}")
             return
         self._memory.instances[key] = (state, version + 1)
         self._memory.dirty.add(key)
@@ -174,7 +179,7 @@ class Folder:
         memory = self._memory
         for key, (state, version) in memory.instances.items():
             if (broken := self._broken_by(state)) is not None:
-                why = f"its stored state at version {version} breaks {broken}"
+                why = beginning(f"its stored state at version {version} breaks {broken}")
                 if memory.unsound.setdefault(key, why) is why:
                     memory.judged[key] = why
         for key, passed in memory.passed.items():
@@ -193,16 +198,19 @@ class Folder:
                 if not guard.holds(state):
                     return guard.name
         except InvalidValue as invalid:
-            return str(invalid)
-        except Exception as fault:  # noqa: BLE001 - R4: an invariant that cannot be judged does not hold
-            return f"an invariant, which raises {type(fault).__name__}: {fault}"
+            return f"{invalid.path}: {invalid.problem}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as fault:  # noqa: BLE001 - R4: an invariant that cannot be judged does not hold
+            return f"an invariant, which raises {said(fault)}"
         return None
 
     def _meet(self, record: Recorded, why: str) -> None:
         if record.key is not None:
             self._memory.changed_stops.add(record.key)
-            self._memory.foreign[record.key] = Foreign(record.offset, why)
+            self._memory.foreign[record.key] = Foreign(record.offset, beginning(why))
 
     def _stop(self, key: bytes, why: str) -> None:
-        self._memory.unsound.setdefault(key, why)
+        """Stop an instance; what user code says of it is cut and cleaned, for it stands in facts and in outcomes."""
+        self._memory.unsound.setdefault(key, beginning(why))
         self._memory.changed_stops.add(key)

@@ -13,6 +13,7 @@ from eventcore import Aggregate, Value
 from eventcore.avro.envelope import Envelope, Options, SagaStep, read_envelope, write_envelope
 from eventcore.errors import BrokenLog, TimedOut
 from eventcore.lane import restore as restoring
+from eventcore.lane.journal import MESSAGE_BYTES_MAX
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.restore import read_to, restore
 from eventcore.log.memory import MemoryLog
@@ -29,6 +30,8 @@ from tests.bank import (
     Misbehave,
     Noted,
     Split,
+    Unsayable,
+    UnsayableExit,
     Withdraw,
     Withdrawn,
     accounts,
@@ -40,6 +43,7 @@ from tests.bank import (
     kinds,
     lane_on,
     memory_log,
+    outcomes,
 )
 
 
@@ -279,6 +283,44 @@ def test_an_evolve_that_raises_stops_the_instances_that_it_raises_for() -> None:
     assert memory.quarantined == {b"alice": "bank.account.events[0]@3: TypeError: withdrawals"}
 
 
+def raising(fault: BaseException) -> Callable[[Account, Event], Account]:
+    """An evolve that raises this at each withdrawal."""
+
+    def evolves(account: Account, event: Event) -> Account:
+        if isinstance(event, Withdrawn):
+            raise fault
+        return evolve(account, event)
+
+    return evolves
+
+
+SAID: list[tuple[BaseException, str]] = [
+    (SystemExit("leave"), "SystemExit: leave"),
+    (GeneratorExit(), "GeneratorExit: "),
+    (Unsayable(), "Unsayable, which cannot be shown"),
+    (UnsayableExit(), "UnsayableExit, which cannot be shown"),
+    (ValueError("half \ud800"), "ValueError: half \\ud800"),
+    (ValueError("x" * 1_100_000), "ValueError: xxx"),
+]
+
+
+@pytest.mark.parametrize(("fault", "said"), SAID, ids=[str(n) for n in range(len(SAID))])
+def test_whatever_an_evolve_raises_stops_its_instance_and_fits(fault: BaseException, said: str) -> None:
+    log = busy_log()
+    lane = lane_on(log, aggregate=changed(raising(fault)))
+    lane.start()
+    assert list(lane.memory.quarantined) == [b"alice"]
+    assert lane.memory.quarantined[b"alice"].startswith(f"bank.account.events[0]@3: {said}")
+    lane.decide([command("alice", Deposit(1), "a"), command("bob", Deposit(1), "b")])
+    assert kinds(outcomes(log)[-2:]) == ["parked instance_quarantined", "accepted"]
+    assert len((outcomes(log)[-2].details.message or "").encode()) <= MESSAGE_BYTES_MAX
+
+
+def test_who_interrupts_a_restore_is_heard() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        read_back(busy_log(), changed(raising(KeyboardInterrupt())))
+
+
 # --- R4: states that today's code refuses -----------------------------------------------------------------------------
 
 
@@ -303,6 +345,22 @@ def test_an_invariant_that_raises_stops_the_instances_that_it_raises_for() -> No
         b"carol": "its stored state at version 1 breaks an invariant, which raises ZeroDivisionError: "
         "integer division or modulo by zero"
     }
+
+
+@pytest.mark.parametrize(("fault", "said"), SAID, ids=[str(n) for n in range(len(SAID))])
+def test_whatever_an_invariant_raises_stops_its_instance_and_fits(fault: BaseException, said: str) -> None:
+    def raises(account: Account) -> bool:
+        if account.balance == 7:
+            raise fault
+        return True
+
+    log = busy_log()
+    lane = lane_on(log, aggregate=changed(invariants=[raises]))
+    lane.start()
+    assert list(lane.memory.quarantined) == [b"carol"]
+    assert f"breaks an invariant, which raises {said}" in lane.memory.quarantined[b"carol"]
+    lane.decide([command("carol", Deposit(1), "a"), command("bob", Deposit(2), "b")])
+    assert kinds(outcomes(log)[-2:]) == ["parked instance_quarantined", "accepted"]
 
 
 class Narrow(Value):
