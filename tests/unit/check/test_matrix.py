@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import count, product
+from typing import Any
 from uuid import UUID
 
 import pytest
 from msgspec.structs import force_setattr
 
-from eventcore import Aggregate, Context, require
+from eventcore import Aggregate, Context, Value, require
 from eventcore.check import Bounds, Checked, Scope
 from eventcore.check.abstraction import Abstraction, derived, labelled, multiset
 from eventcore.check.matrix import Matrix, matrix_of
@@ -19,6 +20,29 @@ from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, checked, three
 from tests.unit.check.counter import Moved, Open, Order, Parcel, Pay, careless, move, orders, parcels, timed
+
+
+class Became(Value):
+    """It is something else."""
+
+    what: Any
+
+
+class Anything(Value):
+    """Something of which nobody has said what it is."""
+
+    is_now: Any = None
+
+
+def decide_anything(thing: Anything, _command: Open) -> list[Became]:
+    """There and back."""
+    return [Became("open" if thing.is_now is None else None)]
+
+
+def become(_thing: Anything, event: Became) -> Anything:
+    """What the event says."""
+    return Anything(event.what)
+
 
 FACETS = [*derived(TwoPhase, "decision"), multiset("phases", Phase, 3)]
 
@@ -166,6 +190,17 @@ def test_a_typed_state_that_the_abstraction_does_not_declare_is_in_no_row_and_is
     (note,) = matrix.notes
     assert note.startswith("1 of the states that the invariants allow are in no row that is declared, as Order(status=")
     assert note.endswith("status is one of open, not shipped")
+
+
+def test_a_field_of_which_the_type_says_nothing_is_a_gap_in_states_and_in_events() -> None:
+    matrix = matrix_of(Aggregate("anything", Anything, decide_anything, become))
+    assert matrix.gaps == [
+        "Anything.is_now is Any, so nobody knows what else it may hold",
+        "Became.what is Any, so nobody knows what else it may hold",
+    ]
+    assert not matrix.exhausted
+    assert matrix.unknown == matrix.size
+    assert matrix.count("unreachable") == 0
 
 
 def test_code_that_gives_two_results_for_one_input_leaves_nothing_known() -> None:
