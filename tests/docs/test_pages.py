@@ -24,9 +24,13 @@ def name_of(page: Path) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The reader's: the environment's programs on the path, nothing set for eventcore."""
+    """The reader's: the environment's programs on the path, nothing set for eventcore.
+
+    No module is kept compiled: what a page changes again within a second, to the same length, would be taken for unchanged.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "EVENTCORE_"))}
-    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return kept | {"PATH": path, "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run(command: list[str], folder: Path) -> tuple[int, str]:
