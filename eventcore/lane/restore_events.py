@@ -6,6 +6,7 @@ are, the next event of a sound instance, in a third of the time, and gives every
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from eventcore.lane.lineage import Mark, Placed, standing_of_event
 from eventcore.lane.memory import FOREIGN, Foreign, LaneMemory
 from eventcore.lane.quarantine import found_in_events
 from eventcore.log.port import Recorded
+from eventcore.topics import ID_BYTES_MAX
+
+logger = logging.getLogger(__name__)
 
 
 def advance(memory: LaneMemory, term: int, stamp: int) -> None:
@@ -206,9 +210,18 @@ class Folder:
         return None
 
     def _meet(self, record: Recorded, why: str) -> None:
-        if record.key is not None:
-            self._memory.changed_stops.add(record.key)
-            self._memory.foreign[record.key] = Foreign(record.offset, beginning(why))
+        if record.key is None:
+            return
+        if len(record.key) > ID_BYTES_MAX:  # nor could a fact be written of it
+            logger.warning(
+                "%s stops nobody: no instance has an id of %d bytes, beginning with %r",
+                beginning(why),
+                len(record.key),
+                record.key[:40],
+            )
+            return
+        self._memory.changed_stops.add(record.key)
+        self._memory.foreign[record.key] = Foreign(record.offset, beginning(why))
 
     def _stop(self, key: bytes, why: str) -> None:
         """Stop an instance; what user code says of it is cut and cleaned, for it stands in facts and in outcomes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any, cast
 
@@ -17,7 +18,8 @@ from eventcore.lane.journal import MESSAGE_BYTES_MAX
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.restore import read_to, restore
 from eventcore.log.memory import MemoryLog
-from eventcore.log.port import Record, Recorded
+from eventcore.log.port import RECORD_BYTES_MAX, Record, Recorded
+from eventcore.topics import ID_BYTES_MAX
 from tests.bank import (
     EVENTS,
     TOPICS,
@@ -219,6 +221,18 @@ def test_a_foreign_event_without_a_key_stops_nobody() -> None:
     log.append(TOPICS.events, 0, [foreign(None, key=b"")])
     assert set(read_back(log).quarantined) <= {b""}
     assert kinds(decide_all(log, command("alice", Deposit(1), "a"))) == ["accepted"]
+
+
+@pytest.mark.parametrize("size", [ID_BYTES_MAX + 1, RECORD_BYTES_MAX - 20])
+def test_a_foreign_event_whose_key_is_nobodys_id_stops_nobody(size: int, caplog: pytest.LogCaptureFixture) -> None:
+    """What is remembered of it would be a record that the log refuses."""
+    log = busy_log()
+    log.append(TOPICS.events, 0, [foreign(None, key=b"k" * size, value=b"")])
+    with caplog.at_level(logging.WARNING):
+        assert kinds(decide_all(log, command("alice", Deposit(1), "a"))) == ["accepted"]
+    assert "foreign record at bank.account.events[0]@7: eventcore.Envelope: the record has no header" in caplog.text
+    assert f"no instance has an id of {size} bytes" in caplog.text
+    assert read_back(log).foreign == {}
 
 
 @pytest.mark.parametrize("value", [b"hello", b"", None])
