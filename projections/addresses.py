@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
+from eventcore.log.address import PORT_MOST, masked
 from projections.projection import Projection
 from projections.sqlite_views import MEMORY, SqliteViews
 from projections.views import Views
@@ -33,20 +34,23 @@ def open_views(address: str, tables: Mapping[Projection[Any, Any], sa.Table] | N
     scheme, colon, rest = address.partition(":")
     scheme = SPELLED.get(scheme, scheme)
     if not colon or scheme not in SCHEMES:
-        raise UnknownName("views scheme", scheme if colon else address, [f"{known}:" for known in SCHEMES])
+        raise UnknownName("views scheme", masked(scheme if colon else address), [f"{known}:" for known in SCHEMES])
     if scheme == "memory":
         if rest:
-            raise InvalidValue("views", f"memory:{rest} names a place, and views in memory have none; write memory:")
+            raise InvalidValue(
+                "views", f"{masked(address)} names a place, and views in memory have none; write memory:"
+            )
         return SqliteViews(MEMORY, tables=tables)
     if scheme == "sqlite":
         if not rest or rest.startswith("//") or rest == MEMORY:
             raise InvalidValue(
                 "views",
-                f"sqlite:{rest} is not of the form sqlite:PATH, as sqlite:bank.views.db or sqlite:/var/lib/bank.views.db",
+                f"{masked(address)} is not of the form sqlite:PATH, as sqlite:bank.views.db or "
+                "sqlite:/var/lib/bank.views.db",
             )
         return SqliteViews(rest, tables=tables)
     if not rest.startswith("//"):
-        raise InvalidValue("views", f"{address} is not of the form postgresql://USER@HOST/DATABASE")
+        raise InvalidValue("views", f"{masked(address)} is not of the form postgresql://USER@HOST/DATABASE")
     return _postgres(f"postgresql:{rest}", tables)
 
 
@@ -62,7 +66,7 @@ def default_views_for(log_address: str) -> str:
         path = PurePath(rest)
         return f"sqlite:{path.with_suffix(f'.views{path.suffix}')}"
     raise NotSupported(
-        f"a log at {log_address!r} has no views of its own; name a database, as --views postgresql://… ."
+        f"a log at {masked(log_address)!r} has no views of its own; name a database, as --views postgresql://… ."
     )
 
 
@@ -73,4 +77,19 @@ def _postgres(url: str, tables: Mapping[Projection[Any, Any], sa.Table] | None) 
         raise NotSupported(
             f"views on Postgres need psycopg ({missing}): pip install 'eventcore-framework[postgres]'"
         ) from missing
-    return PostgresViews(url, tables=tables)
+    return PostgresViews(_parsed(url), tables=tables)
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):  # it may repeat what it was given
+        parsed = None
+    port = 0 if parsed is None else PORT_MOST if parsed.port is None else parsed.port
+    if parsed is None or "@" in (parsed.host or "") or not 0 < port <= PORT_MOST:
+        raise InvalidValue(
+            "views",
+            f"{masked(url)} is not of the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE. A port is a number from 1 to "
+            f"{PORT_MOST}, and in a password @ is written %40",
+        )
+    return parsed

@@ -57,7 +57,7 @@ FETCH = b"FETCH 1000 FROM eventcore_rows"
 class PostgresViews:
     """Read models in one Postgres database. `tables` binds tables of the user's own to projections."""
 
-    def __init__(self, url: str, *, tables: Mapping[Projection[Any, Any], sa.Table] | None = None) -> None:
+    def __init__(self, url: str | sa.URL, *, tables: Mapping[Projection[Any, Any], sa.Table] | None = None) -> None:
         address = sa.make_url(url).set(drivername="postgresql+psycopg")
         self._bound = dict(tables or {})
         self._statements_of: dict[Projection[Any, Any], Statements[Any]] = {}

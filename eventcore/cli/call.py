@@ -16,11 +16,11 @@ from eventcore.app.wiring import Wiring
 from eventcore.cli.load import load_app
 from eventcore.cli.output import Output
 from eventcore.cli.progress import reporting
-from eventcore.cli.settings import Name, Setting, masked, number_of
+from eventcore.cli.settings import Name, Setting, number_of
 from eventcore.cut import Cut
 from eventcore.errors import DecodeError, InvalidValue, NotSupported, OwnedElsewhere, UnknownName, WrongUse
 from eventcore.lane.restore import Progress
-from eventcore.log.address import open_log
+from eventcore.log.address import masked, open_log
 from eventcore.log.options import ClientOptions, read_options
 from eventcore.log.port import Log
 from projections import Views, default_views_for, open_views

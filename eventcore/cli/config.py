@@ -10,8 +10,9 @@ import typer
 from eventcore.app.app import PARTITIONS
 from eventcore.cli.call import Call, call_of
 from eventcore.cli.output import Grid
-from eventcore.cli.settings import NAMES, Name, Setting, masked
+from eventcore.cli.settings import NAMES, Name, Setting
 from eventcore.errors import CallerError
+from eventcore.log.address import masked, masked_in
 
 UNSET = Setting("", "not set")
 
@@ -30,12 +31,14 @@ def config(context: typer.Context) -> None:
     call = call_of(context)
     found = {name: _effective(call, name) for name in NAMES}
     data: dict[str, object] = {
-        name: {"value": masked(setting.value) or None, "from": setting.origin} for name, setting in found.items()
+        name: {"value": _shown(name, setting.value) or None, "from": setting.origin} for name, setting in found.items()
     }
-    options = [(name, masked(value), origin) for name, value, origin in call.client_options.shown()]
+    options = [(name, masked_in(value), origin) for name, value, origin in call.client_options.shown()]
     data["kafka_options"] = [{"name": name, "value": value, "from": origin} for name, value, origin in options]
     data |= {"eventcore": version(), "python": platform.python_version()}
-    rows: list[tuple[str, str, str]] = [(name, masked(each.value) or "-", each.origin) for name, each in found.items()]
+    rows: list[tuple[str, str, str]] = [
+        (name, _shown(name, each.value) or "-", each.origin) for name, each in found.items()
+    ]
     rows += [(f"kafka: {name}", value, origin) for name, value, origin in options]
     call.output.document(
         data,
@@ -63,3 +66,7 @@ def _effective(call: Call, name: Name) -> Setting:
                 return UNSET
     except CallerError as why:
         return Setting("", f"not set: {why}")
+
+
+def _shown(name: Name, value: str) -> str:
+    return masked(value) if name in ("log", "views") else value

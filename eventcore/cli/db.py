@@ -6,7 +6,7 @@ import typer
 
 from eventcore.cli.call import call_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
-from eventcore.cli.settings import masked
+from eventcore.log.address import masked
 from projections import open_views
 from projections.schema import HEAD
 

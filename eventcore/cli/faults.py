@@ -15,8 +15,8 @@ import sys
 import traceback
 from typing import Final
 
-from eventcore.cli.settings import masked
 from eventcore.errors import CallerError, EventcoreError, Refusal
+from eventcore.log.address import masked_in
 
 DONE: Final = 0
 ANSWER_IS_NO: Final = 1
@@ -39,7 +39,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool = False) -> int:
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     code, kind, said = explain(error)
-    sentence = masked(said)
+    sentence = masked_in(said)
     if as_json:
         sys.stderr.write(json.dumps({"error": kind, "message": sentence, "exit_code": code}) + "\n")
     else:

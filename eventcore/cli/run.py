@@ -26,10 +26,10 @@ from eventcore.app.worker import DRAIN_S, LOOK_S, Wanted, everything
 from eventcore.cli.call import EMBEDDED, Call, call_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE, HUNG
 from eventcore.cli.output import Grid
-from eventcore.cli.settings import masked
 from eventcore.cli.supervise import Supervisor, show_life, supervised_command
 from eventcore.cli.values import time_text
 from eventcore.errors import InvalidValue, LogUnavailable, ViewsUnavailable
+from eventcore.log.address import masked
 from eventcore.log.port import Log
 from projections import Views, open_views
 

@@ -14,10 +14,6 @@ Name = Literal["app", "log", "views", "partitions", "replication", "kafka_config
 NAMES: tuple[Name, ...] = get_args(Name)
 NUMBERS: dict[Name, int] = {"partitions": 10_000, "replication": 32}  # with the most that can be meant
 PROJECT = "pyproject.toml"
-SECRETS = (
-    re.compile(r"(?<=://)([^/@\s:]*):([^/\s]*)(?=@)"),  # user:password@, up to the last @ before the path
-    re.compile(r"(?i)(?<=[?&])([a-z_]*(?:password|secret|token|key))=([^&\s]*)"),
-)
 
 
 class Setting(NamedTuple):
@@ -78,10 +74,3 @@ def number_of(name: Name, setting: Setting) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", setting.value) or not 1 <= int(setting.value) <= most:
         raise InvalidValue(f"{name} (from {setting.origin})", f"{setting.value!r} is no number from 1 to {most}")
     return int(setting.value)
-
-
-def masked(address: str) -> str:
-    """An address without its secrets, to be shown."""
-    for secret in SECRETS:
-        address = secret.sub(lambda match: f"{match[1]}{match.string[match.end(1)]}***", address)
-    return address

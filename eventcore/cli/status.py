@@ -12,7 +12,6 @@ from eventcore.cli.call import Call, call_of
 from eventcore.cli.deep import SHOWN_MAX, Depths, depths
 from eventcore.cli.faults import ended
 from eventcore.cli.output import Grid, Shown
-from eventcore.cli.settings import masked
 from eventcore.cli.stopped import Stopped
 from eventcore.cli.survey import (
     MachineStanding,
@@ -22,6 +21,7 @@ from eventcore.cli.survey import (
     shortened,
 )
 from eventcore.errors import CallerError, SystemFault
+from eventcore.log.address import masked
 from eventcore.log.port import Log
 
 NOBODY = "nobody"

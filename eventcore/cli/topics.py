@@ -11,8 +11,8 @@ from eventcore.app.wiring import provision
 from eventcore.cli.call import Call, call_of
 from eventcore.cli.faults import ANSWER_IS_NO, DONE
 from eventcore.cli.output import Grid, Shown
-from eventcore.cli.settings import masked
 from eventcore.errors import UnknownName
+from eventcore.log.address import masked
 from eventcore.log.port import KEEP_FOREVER, Difference, Log, TopicPlan
 
 verbs = typer.Typer(help="The log's topics: what is missing, and what differs.", no_args_is_help=True)

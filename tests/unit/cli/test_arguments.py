@@ -8,8 +8,9 @@ import pytest
 from eventcore.cli.faults import explain, printable
 from eventcore.cli.main import flags_first, shadowed
 from eventcore.cli.new import check_name
-from eventcore.cli.settings import Setting, masked, number_of
+from eventcore.cli.settings import Setting, number_of
 from eventcore.errors import BrokenLog, CallerError, DataError, InvalidValue, LogUnavailable, SystemFault, WrongUse
+from eventcore.log.address import masked, masked_in
 
 
 def test_flags_are_taken_wherever_they_stand_but_not_behind_two_dashes() -> None:
@@ -43,7 +44,45 @@ def test_a_folder_that_comes_first_and_bears_a_name_of_ours_is_found(name: str, 
 )
 def test_secrets_in_addresses_are_masked_and_nothing_else(address: str, shown: str) -> None:
     assert masked(address) == shown
-    assert masked(f"the database at {address} does not answer") == f"the database at {shown} does not answer"
+    assert masked_in(f"the database at {address} does not answer") == f"the database at {shown} does not answer"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql:ada:hunter2@host/bank",
+        "ada:hunter2@host/bank",
+        "//ada:hunter2@host/bank",
+        "postgresql://ada:hunter2@host:port/bank",
+        "postgresql://ada:hunter2/x@host/bank",
+        "postgresql://ada:hunter2 x@host/bank",
+        "postgresql://ada:hunter2@x@host/bank",
+        "postgresql://ada@home:hunter2@host/bank",
+        "postgresql:///ada:hunter2@host/bank",
+        "postgresql://ada/hunter2@host/bank",
+        "sqlite://ada:hunter2@host",
+        "kafka:ada:hunter2@host",
+    ],
+)
+def test_whatever_the_form_of_an_address_what_stands_before_its_host_is_not_shown(address: str) -> None:
+    assert "hunter2" not in masked(address)
+    assert masked(address).count("***@") == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "bank.account.events[3]@871 follows bank.account.events[3]@870: a gap",
+        "sqlite:/home/ada@work/bank.db cannot be opened",
+        "kafka://host:9092 does not answer at bank.account.events[3]@871",
+    ],
+)
+def test_what_is_no_secret_stays_in_a_sentence(said: str) -> None:
+    assert masked_in(said) == said
+
+
+def test_an_at_in_the_name_of_a_file_hides_nothing() -> None:
+    assert masked("sqlite:/home/ada@work/bank.db") == "sqlite:/home/ada@work/bank.db"
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "", "10001", "1" * 50])

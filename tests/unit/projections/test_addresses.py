@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,34 @@ from projections import default_views_for, open_views
 def test_an_address_that_names_nothing_is_refused(address: str, kind: type[EventcoreError], problem: str) -> None:
     with pytest.raises(kind, match=problem):
         open_views(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql:ada:hunter2@host/bank",
+        "postgresql://ada:hunter2@host:port/bank",
+        "postgresql://ada:hunter2@host:5432:1/bank",
+        "postgresql://ada:hunter2@host:0/bank",
+        "postgresql://ada:hunter2@host:70000/bank",
+        "postgresql://ada:some@hunter2@host/bank",
+        "ada:hunter2@host/bank",
+        "memory:ada:hunter2@host",
+        "sqlite://ada:hunter2@host",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_repeating_its_password(address: str) -> None:
+    with pytest.raises((InvalidValue, UnknownName)) as refused:
+        open_views(address)
+    assert "hunter2" not in "".join(traceback.format_exception(refused.value))
+    if "//" in address:
+        assert "***@host" in str(refused.value)
+
+
+def test_a_log_without_views_is_named_without_its_password() -> None:
+    with pytest.raises(NotSupported) as refused:
+        default_views_for("kafka://ada:hunter2@host:9092")
+    assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
