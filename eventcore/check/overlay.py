@@ -1,8 +1,9 @@
 """Production over the model: which cells have been seen, how often and where, and where production left the model.
 
 It is a pure function of what a log holds; who reads the log is elsewhere. An *escape* is the first position at which an
-instance is in a row that the model cannot reach, or took a turn that the model refuses in every state of the row. Only
-a model that was searched whole has escapes: of what nobody searched, nobody can say that it cannot be.
+instance is in a row that the model cannot reach, or took a turn that the model accepts in no state of the row, or by a
+command that the model has not. Only a model that was searched whole has escapes of the first two kinds: of what nobody
+searched, nobody can say that it cannot be.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def overlay(matrix: Matrix, turns: Iterable[Seen]) -> Matrix:
 
 def _leaves(matrix: Matrix, before: Row, command: str, after: Row) -> str:
     """In which way a turn leaves the model; empty where it does not."""
+    if command != UNNAMED and command not in matrix.columns:
+        return f"{command} was accepted in {_named(matrix, before)}, and the model has no such command"
     if not matrix.exhausted:
         return ""
     for row, when in ((before, "before"), (after, "after")):
@@ -84,9 +87,22 @@ def _leaves(matrix: Matrix, before: Row, command: str, after: Row) -> str:
             why = "no state of the model is" if matrix.abstraction.has(row) else "not even the types of the model allow"
             return f"{_named(matrix, row)} {when} {command or 'a turn'}, as {why}"
     cell = matrix.rows[before].get(command)
-    if cell is not None and cell.verdict == "refuses":
-        return f"{command} was accepted in {_named(matrix, before)}, which the model refuses: {', '.join(sorted(cell.tally.reasons))}"
+    if cell is not None and not cell.tally.accepting:
+        return f"{command} was accepted in {_named(matrix, before)}, {_never(cell.tally)}"
     return ""
+
+
+def _never(tally: Tally) -> str:
+    """What a model does with a command that it accepts in no state of a row."""
+    told = [
+        ("which the model refuses", tally.reasons),
+        ("where it breaks", tally.broken),
+        ("where it raises in", tally.faults),
+    ]
+    return (
+        " and ".join(f"{what}: {', '.join(sorted(names))}" for what, names in told if names)
+        or "where none of it was tried"
+    )
 
 
 def _named(matrix: Matrix, row: Row) -> str:

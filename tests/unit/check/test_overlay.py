@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from eventcore import Aggregate
 from eventcore.check import Bounds
 from eventcore.check.matrix import matrix_of
 from eventcore.check.matrix_text import matrix_text
 from eventcore.check.overlay import Seen, overlay
-from tests.unit.check.counter import Order, Status, orders
+from tests.unit.check.counter import (
+    Order,
+    Paid,
+    Pay,
+    Ship,
+    Shipped,
+    Status,
+    careless,
+    decide,
+    evolve,
+    orders,
+    shipped_is_paid,
+)
 
 GONE = Status.SHIPPED
 
@@ -50,6 +63,24 @@ def test_an_escape_is_the_first_position_at_which_an_instance_is_where_nothing_c
 def test_a_turn_that_the_model_always_refuses_is_an_escape_though_its_states_are_reachable() -> None:
     (escape,) = overlay(matrix_of(orders), [turn(4, Order(), "Ship", Order(paid=1))]).escapes
     assert escape.what == "Ship was accepted in status open, paid 0, which the model refuses: not_paid"
+
+
+def test_a_command_that_the_model_has_not_is_an_escape_of_any_model() -> None:
+    for bounds in (Bounds(), Bounds(2)):
+        (escape,) = overlay(matrix_of(orders, bounds=bounds), [turn(4, Order(), "Refund", Order(paid=1))]).escapes
+        assert escape.what == "Refund was accepted in status open, paid 0, and the model has no such command"
+
+
+def test_a_turn_that_only_breaks_something_or_raises_in_the_model_is_an_escape() -> None:
+    (escape,) = overlay(matrix_of(careless), [turn(4, Order(), "Ship", Order(paid=1))]).escapes
+    assert escape.what == "Ship was accepted in status open, paid 0, where it breaks: shipped_is_paid"
+
+    def decide_badly(order: Order, command: Pay | Ship) -> list[Paid | Shipped]:
+        return decide(order, command) if isinstance(command, Pay) else [][order.paid]
+
+    raising = Aggregate("order", Order, decide_badly, evolve, invariants=[shipped_is_paid])
+    (escape,) = overlay(matrix_of(raising), [turn(4, Order(), "Ship", Order(paid=1))]).escapes
+    assert escape.what == "Ship was accepted in status open, paid 0, where it raises in: decide"
 
 
 def test_a_state_that_not_even_the_types_allow_is_an_escape() -> None:
