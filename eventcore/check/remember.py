@@ -28,6 +28,7 @@ from typing import Any, NamedTuple, cast
 from msgspec.structs import replace
 
 from eventcore.aggregate import Aggregate
+from eventcore.check.handing import hands_out
 from eventcore.check.machine import Outcome, Refusals
 from eventcore.check.sameness import key_of
 from eventcore.check.watch import Opaque, Watch
@@ -102,7 +103,7 @@ class Remembered:
         self._expanded = 0
         self._events: dict[Hashable, list[Any]] = {}
         self._values: dict[str, dict[Any, Any]] = {name: {} for name in aggregate.state_type.__struct_fields__}
-        if self._watch.state is None:
+        if self._watch.state is None or hands_out(aggregate.decide, aggregate.evolve, aggregate.state_type):
             for label in list(self._labels):
                 self._give_up(label)
         self._regroup()

@@ -21,20 +21,20 @@ def key_of(value: object) -> Hashable:
 
     What is none of the things that fields hold is the same as itself alone.
     """
+    cls: type[object] = value.__class__
     match value:
         case Struct():
-            return type(value), *(key_of(getattr(value, name)) for name in value.__struct_fields__)
+            return cls, *(key_of(getattr(value, name)) for name in value.__struct_fields__)
         case enum.Enum():
-            return type(value), value.name
+            return cls, value.name
         case tuple() | list():
-            return type(value), *map(key_of, cast("tuple[object, ...] | list[object]", value))
+            return cls, *map(key_of, cast("tuple[object, ...] | list[object]", value))
         case frozenset():
-            return type(value), frozenset(map(key_of, cast("frozenset[object]", value)))
+            return cls, frozenset(map(key_of, cast("frozenset[object]", value)))
         case Map():
             items = cast("Map[object]", value).items()
-            return type(value), *((key, key_of(item)) for key, item in items)
+            return cls, *((key, key_of(item)) for key, item in items)
         case None | bool() | int() | str() | bytes():
-            return type(value), value
+            return cls, value
         case _:
-            cls = type(value)
             return (cls, repr(value)) if cls in TOLD_BY_TEXT else (cls, id(value))

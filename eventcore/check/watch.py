@@ -1,8 +1,10 @@
 """A state that notes which of its fields are looked at, and what a function makes of it.
 
 It holds no values of its own: reading an attribute gives the real state's value and is noted, and everything that reaches
-past attributes (`==`, `hash`, `replace`, an encoder) finds NOTHING, which raises Opaque as soon as it is used. A copy made
-with some fields replaced holds these and NOTHING elsewhere: so it tells what was changed.
+past attributes (`==`, `hash`, `replace`, an encoder) finds a Nothing, which raises Opaque as soon as it is used. A copy made
+with some fields replaced holds these and Nothing elsewhere: so it tells what was changed. Each field has a Nothing of its
+own, so that one which was moved to another field is noticed. That one is compared by `is` cannot be seen at all; code that
+can get at one is not watched (`eventcore.check.handing`).
 """
 
 from __future__ import annotations
@@ -72,7 +74,6 @@ REFUSED = [
     "call",
 ]
 Nothing = type("Nothing", (), {f"__{name}__": _refuse for name in REFUSED})
-NOTHING = Nothing()
 
 
 class Watch:
@@ -82,6 +83,7 @@ class Watch:
         self.reads: set[str] = set()
         self.opaque = False
         self._real: Any = None
+        self._nothings = {name: Nothing() for name in cls.__struct_fields__}
         names = frozenset(cls.__struct_fields__)
         watch = self
 
@@ -105,7 +107,7 @@ class Watch:
         with contextlib.suppress(
             Exception, Opaque
         ):  # a class that looks at its fields when it is made; no state, no watch
-            self.state = made(*(NOTHING for _ in cls.__struct_fields__))
+            self.state = made(*self._nothings.values())
 
     def at(self, real: Any) -> Any:
         """The watched state, standing for a real one from now on."""
@@ -137,6 +139,9 @@ class Watch:
                 continue
             for name in real.__struct_fields__:
                 value: object = object.__getattribute__(result, name)
-                if value is not NOTHING:
-                    changed[name] = value
+                if value is self._nothings[name]:
+                    continue
+                if type(value) is Nothing:  # another field's: it was moved, and nobody saw which value it stands for
+                    return None
+                changed[name] = value
         return frozenset(reads), changed

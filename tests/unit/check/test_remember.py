@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
+from msgspec.structs import astuple as fields_of
 
 from eventcore import Aggregate, Context, Refusal, Value, require, take_turn
 from eventcore.check import Checked, Scope, check
@@ -19,6 +21,7 @@ from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.machine import Refusals
 from eventcore.check.remember import LOOK_EVERY, Remembered
 from eventcore.check.sameness import key_of
+from eventcore.check.watch import Watch
 from eventcore.turn import Accepted
 from eventcore.value import Map
 from examples.models import two_phase
@@ -262,13 +265,65 @@ def test_events_that_look_alike_are_not_taken_for_one_another() -> None:
             assert [event.to for event in outcome.events] == [label.to]
 
 
-SAME: list[Any] = [0, False, 0.0, -0.0, "0", None, (), (0,), (False,), Three(), Three(0, 0, False), Map({"a": 0})]
-SAME += [Map({"a": False}), frozenset({1}), frozenset({True}), Decimal(1), Decimal("1.0"), [0], Set(0, 0), UUID(int=0)]
+SAME: list[Any] = [
+    *(0, False, 0.0, -0.0, "0", None, (), (0,), (False,), [0], Decimal(1), Decimal("1.0"), UUID(int=0)),
+    *(Three(), Three(0, 0, False), Set(0, 0), Map({"a": 0}), Map({"a": False}), frozenset({1}), frozenset({True})),
+]
 
 
 def test_what_is_the_same_is_of_one_type_at_every_depth() -> None:
     assert len({key_of(each) for each in SAME}) == len(SAME)
     assert [key_of(each) for each in copy.deepcopy(SAME)] == [key_of(each) for each in SAME]
+
+
+def by_tuple(state: Three, command: Set) -> list[WasSet]:
+    a, _, _ = fields_of(state)
+    require(a is not ONE, "one")
+    return [WasSet(command.which, command.to)]
+
+
+def by_name(state: Three, command: Set) -> list[WasSet]:
+    require(getattr(msgspec.structs, "astuple")(state)[0] is not ONE, "one")  # noqa: B009 - as one should not
+    return [WasSet(command.which, command.to)]
+
+
+def by_a_table(state: Three, command: Set) -> list[WasSet]:
+    return BY_KIND[Set](state, command)
+
+
+def by_an_encoder(state: Three, command: Set) -> list[WasSet]:
+    require(b"7" not in ENCODER.encode(state), "seven")
+    return [WasSet(command.which, command.to)]
+
+
+def by_super(state: Three, command: Set) -> list[WasSet]:
+    require(super(type(state), state).__getattribute__("a") is not ONE, "one")
+    return [WasSet(command.which, command.to)]
+
+
+ONE = 1  # one and the same, as all small numbers are
+BY_KIND = {Set: functools.partial(by_tuple)}
+ENCODER = msgspec.json.Encoder(enc_hook=lambda _: 0)
+
+
+@pytest.mark.parametrize("decide", [by_tuple, by_name, by_a_table, by_an_encoder, by_super])
+def test_what_takes_fields_past_their_attributes_is_decided_every_time(decide: Any) -> None:
+    aggregate = Aggregate("three", Three, decide, evolve)
+    remembered = Remembered(aggregate, COMMANDS, lambda label: (label, NOW))
+    for state in (Three(), Three(1), Three(7)):
+        accepted = [label for label, outcome in remembered.steps(state) if isinstance(outcome, Accepted)]
+        fresh = [each for each in COMMANDS if isinstance(take_turn(aggregate, state, each, NOW), Accepted)]
+        assert accepted == fresh
+
+
+def test_a_value_that_is_moved_past_attributes_is_noticed() -> None:
+    watch = Watch(Three)
+
+    def moving(state: Three, _: WasSet) -> Three:
+        a, b, c = fields_of(state)
+        return Three(b, a, c)
+
+    assert watch.changes(moving, Three(2, 2, 3), [WasSet(0, 0)]) is None
 
 
 class Loose(Value):
