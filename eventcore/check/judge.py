@@ -8,7 +8,7 @@ from typing import Any
 from eventcore.check.abstraction import Abstraction, Row
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.machine import Fault, Outcome
-from eventcore.check.matrix_cells import Judged
+from eventcore.check.matrix_cells import Judged, Taken
 from eventcore.turn import Accepted, Refused, Violated
 
 
@@ -25,6 +25,10 @@ class Judge:
         """Each label, the name of its command, what comes of it, and the row that it leads to."""
         take = self._machine.take  # not `steps`, which may sum refusals up
         return [self._judged(state, label, take(state, label), cells) for label in self._machine.commands]
+
+    def step(self, state: Any, label: Any) -> Taken:
+        """What comes of one label."""
+        return self._judged(state, label, self._machine.take(state, label), None)[2]
 
     def holds(self, state: Any) -> bool:
         """Whether a state satisfies the invariants, and every property that is claimed of all states."""

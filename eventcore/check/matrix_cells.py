@@ -29,7 +29,8 @@ class Observed:
 class Tally:
     """What was counted of one cell. `accepting` are the states in which at least one command of the kind was accepted.
 
-    `leads` says from how many of the states a row can be reached by one turn.
+    `leads` says from how many of the states a row can be reached by one turn. `example` is a step that is as the verdict
+    says: one that raises before one that breaks something, that before one that is accepted, that before one that is refused.
     """
 
     states: int = 0
@@ -80,7 +81,7 @@ class Tallies:
             tally = cells[column]
             match outcome:
                 case Accepted():
-                    if tally.accepted == 0 or tally.example is None:
+                    if tally.accepted == 0 and not tally.wrong:
                         tally.example = (number, label)
                     tally.accepted += 1
                     if target is not None:
@@ -89,7 +90,7 @@ class Tallies:
                     tally.refused += 1
                     tally.reasons.add(reason)
                 case Violated(name):
-                    tally.example = (number, label) if not tally.broken else tally.example
+                    tally.example = (number, label) if not tally.wrong else tally.example
                     tally.broken.add(name)
                 case Fault(name=name):
                     tally.example = (number, label) if not tally.faults else tally.example

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from eventcore.check.judge import Judge
+from eventcore.check.machine import Fault, broken
 from eventcore.check.matrix import Count, Matrix, Production
 from eventcore.check.matrix_cells import Cell
 from eventcore.check.trace import Trace, TraceStep
-from eventcore.turn import Accepted
+from eventcore.turn import Accepted, Refused, Violated
 
 SIGNS: Mapping[str, str] = {
     "accepts": "+",
@@ -121,7 +123,10 @@ def legend(matrix: Matrix) -> str:
 
 
 def trace_to(matrix: Matrix, cell: Cell) -> Trace | None:
-    """The shortest way to a state of a cell, and the step from there; None for a cell that nothing was taken of."""
+    """The shortest way to a state of a cell, and the step from there, with what is wrong with it.
+
+    None for a cell that nothing was taken of, and where the code does not go the same way twice.
+    """
     if cell.tally.example is None or cell.verdict == "unreachable":
         return None
     number, label = cell.tally.example
@@ -130,10 +135,11 @@ def trace_to(matrix: Matrix, cell: Cell) -> Trace | None:
     labels = [*(found.labels[each] for each in path[1:]), label]
     befores: Sequence[object] = [found.states[each] for each in path]
     steps: list[TraceStep] = []
+    judge = Judge(machine)
     for before, asked in zip(befores, labels, strict=True):
-        outcome = machine.take(before, asked)
+        outcome = judge.step(before, asked)
         command, context = machine.asked(asked)
-        accepted = outcome if isinstance(outcome, Accepted) else None
+        accepted = machine.unjudged(before, asked) if isinstance(outcome, Accepted | Violated) else None
         steps.append(
             TraceStep(
                 command,
@@ -141,8 +147,20 @@ def trace_to(matrix: Matrix, cell: Cell) -> Trace | None:
                 [] if accepted is None else accepted.events,
                 before,
                 None if accepted is None else accepted.state,
-                "" if accepted is not None else f"{outcome}",
+                "" if isinstance(outcome, Accepted) else _met_with(matrix, outcome),
             )
         )
-    assert all(one.after == other.before for one, other in pairwise(steps)), "a path is made of steps that follow"
-    return Trace(befores[0], steps)
+    follows = all(one.after == other.before for one, other in pairwise(steps))
+    return Trace(befores[0], steps) if follows else None
+
+
+def _met_with(matrix: Matrix, outcome: Refused | Violated | Fault) -> str:
+    """What a step met with."""
+    match outcome:
+        case Refused():
+            return f"{outcome}"
+        case Fault(message=message):
+            return message
+        case Violated(name):
+            claimed = {each.name: each.kind for each in matrix.machine.checked.properties}
+            return f"{name} is false after it" if name in claimed else broken(outcome)

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from eventcore import Aggregate
 from eventcore.check import Bounds
 from eventcore.check.abstraction import Abstraction, derived, multiset
 from eventcore.check.matrix import Matrix, matrix_of
@@ -18,7 +19,18 @@ from eventcore.check.matrix_text import matrix_text
 from eventcore.check.matrix_words import share, trace_to
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, three
-from tests.unit.check.counter import careless, orders
+from tests.unit.check.counter import (
+    Order,
+    Paid,
+    Pay,
+    Ship,
+    Shipped,
+    careless,
+    decide,
+    evolve,
+    orders,
+    shipped_is_paid,
+)
 
 FACTS = Abstraction([*derived(TwoPhase, "decision"), multiset("phases", Phase, 3)])
 
@@ -90,6 +102,20 @@ def test_the_way_to_a_cell_is_a_trace_that_ends_in_it(two_phase: Matrix) -> None
     assert trace is not None
     assert two_phase.abstraction.row(trace.steps[-1].before) == row
     assert trace.states == two_phase.depths[row] + 1
+
+
+def test_the_way_to_a_cell_that_breaks_something_ends_in_the_step_that_does() -> None:
+    def decide_in_parts(order: Order, command: Pay | Ship) -> list[Paid | Shipped]:
+        overpaid = isinstance(command, Pay) and command.part == 1 and order.paid == 0
+        return [Paid(2), Paid(2)] if overpaid else decide(order, command)
+
+    matrix = matrix_of(Aggregate("order", Order, decide_in_parts, evolve, invariants=[shipped_is_paid]))
+    cell = matrix.rows["open", "0"]["Pay"]
+    assert (cell.verdict, cell.tally.accepted) == ("violates", 1)
+    trace = trace_to(matrix, cell)
+    assert trace is not None
+    assert (trace.steps[-1].command, trace.steps[-1].after) == (Pay(1), Order(paid=4))
+    assert trace.steps[-1].outcome.startswith("this turn would break the invariant valid_state")
 
 
 def test_the_page_of_what_is_wrong_shows_the_step() -> None:
