@@ -20,6 +20,7 @@ from eventcore.annotations import shape_of
 from eventcore.avro.codec import Codec, codec_for
 from eventcore.check.checked import Checked
 from eventcore.check.domain import instances, typed_size
+from eventcore.check.equality import odd_in
 from eventcore.check.machine import Fault, Outcome, Refusals
 from eventcore.check.remember import Remembered
 from eventcore.check.sharing import is_open, sharing
@@ -97,6 +98,13 @@ class AggregateMachine:
                 f"{self.name}: two {name}s with equal fields are not equal, so no search could know a state again. "
                 "A state is compared by its fields: leave out eq=False, and any __eq__ or __hash__ of its own."
             )
+        for cls in (self.aggregate.state_type, *self.aggregate.command_checks):
+            if (why := odd_in(cls)) is not None:
+                raise NotSupported(
+                    f"{self.name}: {why}, so two that are unlike could be taken for one, and one of them left out. States "
+                    "and commands are compared by their fields, and so is what they hold: leave out eq=False, and any "
+                    "__eq__ or __hash__ of their own."
+                )
 
     def hide(self, state: Any) -> Any:
         """A state as code and claims are shown it: without what the fields hold that nobody reads."""

@@ -366,6 +366,81 @@ def test_a_state_that_is_not_compared_by_its_fields_is_refused_at_once() -> None
         check(Aggregate("odd", Odd, decide, evolve))
 
 
+class Blind(Value):
+    """What equals every other of its class."""
+
+    n: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Blind)
+
+    def __hash__(self) -> int:
+        return 1
+
+
+class Colour(StrEnum):
+    """Members that equal each other."""
+
+    RED = "red"
+    BLUE = "blue"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Colour)
+
+    __hash__ = str.__hash__
+
+
+class Late(Blind):
+    """What has it from its parent."""
+
+
+class Around(Value):
+    """What holds one, at some depth."""
+
+    held: tuple[Late | None, ...] = ()
+
+
+class Painted(Value):
+    """What is told by a member."""
+
+    colour: Colour = Colour.RED
+
+
+class Unequal(Value):
+    """What may hold what equals nothing."""
+
+    odd: Odd | None = None
+
+
+def going(state_type: Any, command_type: Any = Grow) -> Aggregate[Any, Any, Any]:
+    def decide(state: Any, command: Any) -> list[Grew]:
+        return [] if state and command else [Grew()]
+
+    def evolve(state: Any, _: Grew) -> Any:
+        return state
+
+    decide.__annotations__ |= {"state": state_type, "command": command_type}
+    evolve.__annotations__ |= {"state": state_type, "return": state_type}
+    return Aggregate("going", state_type, decide, evolve)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "why"),
+    [
+        ((Blind,), "Blind has an __eq__ of its own"),
+        ((Late,), "Late has an __eq__ of its own"),
+        ((Around,), "Late has an __eq__ of its own"),
+        ((Painted,), "Colour has an __eq__ of its own"),
+        ((Unequal,), "Odd has eq=False"),
+        ((Long, Blind), "Blind has an __eq__ of its own"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_class_that_is_compared_in_its_own_way_is_refused_at_once(kinds: tuple[Any, ...], why: str) -> None:
+    with pytest.raises(NotSupported, match=why):
+        check(going(*kinds))
+
+
 def test_a_field_that_is_called_unread_and_is_read_is_a_finding() -> None:
     def decide(box: Box, command: Command) -> list[Event]:
         return [] if box.switches > 3 else machines.decide(box, command)
