@@ -126,10 +126,10 @@ def typed_states(checked: Checked[Any, Any, Any], cells: Abstraction) -> Typed:
 
 
 def sweep(
-    machine: AggregateMachine, typed: Typed, cells: Abstraction | None = None
+    machine: AggregateMachine, typed: Typed, cells: Abstraction | None = None, *, of_steps: bool = False
 ) -> Iterator[tuple[Any, Sequence[Judged]]]:
-    """Every typed state with what comes of each step from it."""
-    judge = Judge(machine, typed.satisfying)
+    """Every typed state with what comes of each step from it; claims of steps are judged where `of_steps` says so."""
+    judge = Judge(machine, typed.satisfying, of_steps=of_steps)
     return ((state, judge.steps(state, cells)) for state in typed.satisfying)
 
 

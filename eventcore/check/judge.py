@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from eventcore.check.abstraction import Abstraction, Row
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.machine import Fault, Outcome
 from eventcore.check.matrix_cells import Judged, Taken
+from eventcore.check.properties import Property, Step
 from eventcore.turn import Accepted, Refused, Violated
 
 
 class Judge:
-    """Judges steps of a machine. `known` are states that satisfy every claim, as was judged before."""
+    """Judges steps of a machine. `known` are states that satisfy every claim, as was judged before.
 
-    def __init__(self, machine: AggregateMachine, known: Collection[Any] = ()) -> None:
+    A claim that raises is a fault of the step. What is claimed of steps is judged where `of_steps` says so.
+    """
+
+    def __init__(self, machine: AggregateMachine, known: Iterable[Any] = (), *, of_steps: bool = False) -> None:
         self._machine = machine
         self._always = [each for each in machine.judged.properties if each.kind == "always"]
+        self._always_step = [each for each in machine.judged.properties if of_steps and each.kind == "always_step"]
         self._known = set(known)
         self._rows: dict[Any, Row] = {}
 
@@ -33,7 +38,11 @@ class Judge:
     def holds(self, state: Any) -> bool:
         """Whether a state satisfies the invariants, and every property that is claimed of all states."""
         guards, hidden = self._machine.aggregate.guards, self._machine.hide(state)
-        return all(guard.holds(hidden) for guard in guards) and self._broken(state) is None
+        return all(guard.holds(hidden) for guard in guards) and self.keeps(state)
+
+    def keeps(self, state: Any) -> bool:
+        """Whether a state satisfies every property that is claimed of all states."""
+        return _wrong(self._always, state) is None
 
     def _judged(self, state: Any, label: Any, outcome: Outcome, cells: Abstraction | None) -> Judged:
         column = type(self._machine.asked(label)[0]).__name__
@@ -45,9 +54,13 @@ class Judge:
             wrong = self._machine.confirm(state, label, outcome)
             if wrong is not None:
                 return label, column, wrong, None
-            if (name := self._broken(following)) is not None:
-                return label, column, Violated(name), None
+            if (wrong := _wrong(self._always, following)) is not None:
+                return label, column, wrong, None
             self._known.add(following)
+        if self._always_step:
+            step = Step(state, self._machine.asked(label)[0], outcome.events, following)
+            if (wrong := _wrong(self._always_step, step)) is not None:
+                return label, column, wrong, None
         return label, column, outcome, None if cells is None else self._row(following, cells)
 
     def _row(self, state: Any, cells: Abstraction) -> Row:
@@ -56,5 +69,13 @@ class Judge:
             row = self._rows[state] = cells.row(state)
         return row
 
-    def _broken(self, state: Any) -> str | None:
-        return next((each.name for each in self._always if not each.holds(state)), None)
+
+def _wrong(claims: Sequence[Property], about: Any) -> Violated | Fault | None:
+    """The first claim that is false of something or raises; None where all are true."""
+    for each in claims:
+        try:
+            if not each.holds(about):
+                return Violated(each.name)
+        except Exception as error:  # noqa: BLE001 - a claim that raises is a finding, not a crash
+            return Fault("raises", each.name, f"{each.name} raises {type(error).__name__}: {error}")
+    return None

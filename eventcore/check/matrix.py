@@ -228,8 +228,8 @@ def _look(
     tallies = Tallies([cls.__name__ for cls in machine.aggregate.command_checks])
     depths: dict[Row, int] = {}
     faults: list[Fault] = []
-    always = [each for each in machine.judged.properties if each.kind == "always"]
-    judge = Judge(machine, [state for state in found.states if all(each.holds(state) for each in always)])
+    known = filter(Judge(machine).keeps, found.states)
+    judge = Judge(machine, known, of_steps=True)
     depth = 1
     for number, state in enumerate(found.states):
         while depth < len(found.levels) and number >= sum(found.levels[:depth]):
@@ -264,7 +264,7 @@ def _swept(machine: AggregateMachine, typed: Typed, cells: Abstraction, *, stead
     tallies = Tallies([cls.__name__ for cls in machine.aggregate.command_checks])
     excluded: list[Any] = []
     if typed.whole and steady:
-        for number, (state, steps) in enumerate(sweep(machine, typed, cells)):
+        for number, (state, steps) in enumerate(sweep(machine, typed, cells, of_steps=True)):
             row = cells.row(state)
             if cells.has(row):
                 tallies.add(row, number, steps)

@@ -135,7 +135,7 @@ def trace_to(matrix: Matrix, cell: Cell) -> Trace | None:
     labels = [*(found.labels[each] for each in path[1:]), label]
     befores: Sequence[object] = [found.states[each] for each in path]
     steps: list[TraceStep] = []
-    judge = Judge(machine)
+    judge = Judge(machine, of_steps=True)
     for before, asked in zip(befores, labels, strict=True):
         outcome = judge.step(before, asked)
         command, context = machine.asked(asked)
@@ -163,4 +163,6 @@ def _met_with(matrix: Matrix, outcome: Refused | Violated | Fault) -> str:
             return message
         case Violated(name):
             claimed = {each.name: each.kind for each in matrix.machine.checked.properties}
-            return f"{name} is false after it" if name in claimed else broken(outcome)
+            if name not in claimed:
+                return broken(outcome)
+            return f"{name} is false {'of this step' if claimed[name] == 'always_step' else 'after it'}"

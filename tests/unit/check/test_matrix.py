@@ -11,11 +11,11 @@ import pytest
 from msgspec.structs import force_setattr
 
 from eventcore import Aggregate, Context, Value, require
-from eventcore.check import Bounds, Checked, Scope
+from eventcore.check import Bounds, Checked, Scope, Step, always, always_step
 from eventcore.check.abstraction import Abstraction, derived, labelled, multiset
 from eventcore.check.matrix import Matrix, matrix_of
 from eventcore.check.matrix_cells import Cell, Tally, settled
-from eventcore.check.matrix_words import SIGNS
+from eventcore.check.matrix_words import SIGNS, trace_to
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, checked, three
@@ -154,6 +154,26 @@ def test_a_step_that_breaks_an_invariant_shows_in_its_cell() -> None:
     assert matrix.rows["open", "0"]["Ship"].verdict == "violates"
     assert matrix.rows["open", "3"]["Ship"].verdict == "accepts"
     assert matrix.findings
+
+
+def test_a_step_that_breaks_a_property_of_steps_shows_in_its_cell() -> None:
+    def keeps_open(step: Step) -> bool:
+        return bool(step.after.status == step.before.status)
+
+    matrix = matrix_of(Checked(orders, properties=[always_step(keeps_open)]))
+    cell = matrix.rows["open", "3"]["Ship"]
+    assert (cell.verdict, cell.tally.broken) == ("violates", {"keeps_open"})
+    assert matrix.rows["open", "0"]["Pay"].verdict == "accepts"
+    trace = trace_to(matrix, cell)
+    assert trace is not None
+    assert trace.steps[-1].outcome == "keeps_open is false of this step"
+
+
+def test_a_claim_that_raises_shows_in_the_cells_that_lead_to_where_it_does() -> None:
+    claims = [always(lambda order: 1 // (order.paid - 3) < 1, name="raising")]
+    matrix = matrix_of(Checked(orders, properties=claims))
+    assert matrix.rows["open", "1..2"]["Pay"].verdict == "raises"
+    assert matrix.rows["open", "1..2"]["Pay"].tally.faults == {"raising"}
 
 
 def test_each_cell_has_a_state_and_a_step_to_show() -> None:
