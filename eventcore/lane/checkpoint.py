@@ -117,7 +117,10 @@ class Checkpoints:
             most -= 1
             batch.snapshots.append(Record(key, value))
         if not self._pending:
-            batch.snapshots.append(Record(LANE, LANE_STATE.write(mark)))
+            if len(state := LANE_STATE.write(mark)) > COMMAND_BYTES_MAX:
+                self._give_up(LANE, f"it has {len(state)} bytes, and may have {COMMAND_BYTES_MAX}")
+                return
+            batch.snapshots.append(Record(LANE, state))
             self._memory.marked = mark.outcomes_until
             self._mark = None
 
@@ -139,7 +142,7 @@ class Checkpoints:
     def _give_up(self, key: bytes, why: str) -> None:
         self._given_up, self._mark, self._pending = True, None, []
         logger.warning(
-            "no more checkpoints of this lane: the state of %r cannot be written: %s. Restores read what has happened "
+            "no more checkpoints of this lane: what it keeps of %r cannot be written: %s. Restores read what has happened "
             "since the last one.",
             key,
             why,

@@ -27,7 +27,7 @@ from eventcore.lane.memory import LaneMemory
 from eventcore.lane.restore_events import Folder
 from eventcore.lane.restore_outcomes import Outcomes
 from eventcore.lane.snapshot import Found, trusted
-from eventcore.lane.window import Window
+from eventcore.lane.window import Readable, Window
 from eventcore.log.port import Log, Recorded
 from eventcore.topics import Topics
 
@@ -102,7 +102,8 @@ def restore(
     """
     found = read_snapshots(log, topics, partition, progress)
     trust = trust_of(aggregate, events)
-    known = trusted(found, trust, log, topics, partition, pace.window)
+    readable = Readable(topics.commands.partition(".")[0], log.partitions)
+    known = trusted(found, trust, log, topics, partition, Window(pace.window, readable=readable))
     if known is not None:
         memory, state = known
         found.clear()
@@ -113,7 +114,7 @@ def restore(
                 "%s[%d]: a checkpoint leads to a contradiction, %s: all is read", topics.events, partition, broken
             )
             found = read_snapshots(log, topics, partition, progress)
-    memory = LaneMemory(decided=Window(pace.window))
+    memory = LaneMemory(decided=Window(pace.window, readable=readable))
     _read(log, aggregate, topics, partition, events, memory, None, progress)
     rewrite(memory, found)
     return memory

@@ -15,7 +15,7 @@ from eventcore.avro.snapshot import HEAD, STATE_AT, read_snapshot
 from eventcore.errors import DataError, DecodeError
 from eventcore.lane.checkpoint import Trust
 from eventcore.lane.facts import FACT, LANE, learn
-from eventcore.lane.memory import LaneMemory
+from eventcore.lane.memory import Decided, LaneMemory
 from eventcore.lane.window import Window
 from eventcore.log.port import Log
 from eventcore.topics import Topics
@@ -29,9 +29,12 @@ Found = dict[bytes, bytes]  # the last value of each key
 
 
 def trusted(
-    found: Found, trust: Trust, log: Log, topics: Topics, partition: int, window: int
+    found: Found, trust: Trust, log: Log, topics: Topics, partition: int, window: Window[Decided | int]
 ) -> tuple[LaneMemory, LaneState] | None:
-    """What a lane knew at its last checkpoint or later, and that checkpoint; None where it is not to be trusted."""
+    """What a lane knew at its last checkpoint or later, and that checkpoint; None where it is not to be trusted.
+
+    `window` is an empty one, as the lane wants it.
+    """
     where = f"{topics.snapshots}[{partition}]"
     if trust.unseen is not None:
         logger.warning(
@@ -45,12 +48,12 @@ def trusted(
         return None
     try:
         state = _state_in(found[LANE])
-        if (why := _doubt(state, trust, log, topics, partition, window)) is not None:
+        if (why := _doubt(state, trust, log, topics, partition, window.size)) is not None:
             logger.info(
                 "%s: the checkpoint is not used, %s: events and outcomes are read from the beginning", where, why
             )
             return None
-        return _memory(found, trust, state), state
+        return _memory(found, trust, state, window), state
     except DataError as bad:
         logger.warning("%s cannot be read, %s: events and outcomes are read from the beginning", where, bad)
         return None
@@ -75,13 +78,13 @@ def _doubt(state: LaneState, trust: Trust, log: Log, topics: Topics, partition: 
     return None
 
 
-def _memory(found: Found, trust: Trust, state: LaneState) -> LaneMemory:
+def _memory(found: Found, trust: Trust, state: LaneState, window: Window[Decided | int]) -> LaneMemory:
     assert trust.codec is not None, "asked before"
-    delivered = {(source.topic, source.partition): source.offset for source in state.delivered}
-    window: Window[object] = Window(
-        state.window, state.generation, delivered=dict(delivered), at_newer=delivered, at_older=dict(delivered)
-    )
-    memory = LaneMemory(decided=window)  # type: ignore[arg-type]  # it is empty
+    window.generation = state.generation
+    for source in state.delivered:
+        window.deliver(source)
+    window.at_newer, window.at_older = dict(window.delivered), dict(window.delivered)
+    memory = LaneMemory(decided=window)
     instances, head, decode = memory.instances, trust.codec.head, trust.codec.decode
     for key, value in found.items():
         if key[0] != FACT:

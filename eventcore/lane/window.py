@@ -7,19 +7,67 @@ A client's command is known while its first outcome is among the last `size` of 
 A relayed command needs no window: a relay delivers the records of one source partition in order and leaves none out, so
 whatever lies at or before the last source position that was decided before the window began was decided too. Within the
 window its id tells. (One position above all would not do: two relays may read one source, at different places.)
+
+An envelope says what its client likes: a source is kept only where a relay could have read it (`Readable`), so that there
+are as many as the app has partitions.
 """
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from eventcore.avro.envelope import Source
+from eventcore.errors import UnknownName
+from eventcore.topics import NAME
 
 WINDOW = 100_000  # outcomes; a lane under load holds up to twice as many ids, of about 200 bytes each
 
 Answer = TypeVar("Answer")
 Relayed = dict[tuple[str, int], int]  # the last offset that was decided, by source topic and partition
+
+
+UNREADABLE_S = 60.0  # a topic that is not there is not asked for again so soon: asking a broker takes milliseconds
+UNREADABLE_MAX = 1_000  # names of such topics kept at a time
+
+
+class Readable:
+    """What relays of an app can read: the partitions of its events and outcomes that there are.
+
+    `partitions` says how many a topic has; UnknownName where it is not there. Whatever else it raises comes out.
+    """
+
+    def __init__(self, app: str, partitions: Callable[[str], int]) -> None:
+        self._name = re.compile(rf"{re.escape(app)}\.(?:{NAME.pattern})\.(?:events|outcomes)")
+        self._partitions = partitions
+        self._counts: dict[str, int] = {}
+        self._unknown_until: dict[str, float] = {}
+
+    def __call__(self, source: Source) -> bool:
+        """Whether a relay can have read this record."""
+        return 0 <= source.partition < self._count(source.topic) and source.offset >= 0
+
+    def _count(self, topic: str) -> int:
+        if (count := self._counts.get(topic)) is not None:
+            return count
+        if not self._name.fullmatch(topic) or self._unknown_until.get(topic, 0.0) > (now := time.monotonic()):
+            return 0
+        try:
+            self._counts[topic] = count = self._partitions(topic)
+        except UnknownName:
+            if len(self._unknown_until) >= UNREADABLE_MAX:
+                self._unknown_until.clear()
+            self._unknown_until[topic] = now + UNREADABLE_S
+            return 0
+        return count
+
+
+def anything(_: Source) -> bool:
+    """Keep whatever is said to be a source: of those whose commands are their own."""
+    return True
 
 
 @dataclass
@@ -33,6 +81,7 @@ class Window(Generic[Answer]):
     delivered: Relayed = field(default_factory=Relayed)  # by now
     at_newer: Relayed = field(default_factory=Relayed)  # before the newer answers
     at_older: Relayed = field(default_factory=Relayed)  # before the window
+    readable: Callable[[Source], bool] = field(default=anything, compare=False, repr=False)
 
     @property
     def ends_before(self) -> int:
@@ -56,14 +105,17 @@ class Window(Generic[Answer]):
         self.newer[command_id] = answer
 
     def deliver(self, source: Source) -> None:
-        """Remember that a relayed command was decided."""
+        """Remember that a relayed command was decided. A source that no relay can read is not remembered."""
         place = source.topic, source.partition
+        if place not in self.delivered and not self.readable(source):
+            return
         if self.delivered.get(place, -1) < source.offset:
             self.delivered[place] = source.offset
 
     def delivered_before(self, source: Source) -> bool:
         """Whether a relayed command whose id is not in the window was decided before the window began."""
-        return source.offset <= self.at_older.get((source.topic, source.partition), -1)
+        before = self.at_older.get((source.topic, source.partition))
+        return before is not None and source.offset <= before
 
     def __len__(self) -> int:
         return len(self.newer) + len(self.older)

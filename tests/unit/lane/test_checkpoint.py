@@ -129,6 +129,20 @@ def test_a_lane_without_commands_completes_its_checkpoint() -> None:
     assert log.saved(TOPICS.commands.removesuffix(".commands"), TOPICS.commands, 0) == 40
 
 
+def test_a_checkpoint_that_fits_no_record_is_given_up_and_the_lane_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    log = memory_log()
+    lane = lane_with(log)
+    lane.memory.decided.delivered = {("bank.transfer.events", n): n for n in range(60_000)}
+    with caplog.at_level(logging.WARNING):
+        for n in range(90):
+            send(log, command("alice", Deposit(2), n))
+            run(lane, log)
+    assert "no more checkpoints of this lane" in caplog.text
+    lane.close()
+    memory, _ = read_from(log)
+    assert memory.instances == {b"alice": (Account(180), 90)}
+
+
 def test_without_snapshots_everything_is_read() -> None:
     log = long_log()
     whole, _ = read_from(log)

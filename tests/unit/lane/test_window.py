@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from eventcore.avro.control import Discard, write_control
 from eventcore.avro.envelope import Options, SagaStep, Source, command_envelope
+from eventcore.errors import UnknownName
 from eventcore.lane import backlog
-from eventcore.lane.window import Window
-from eventcore.log.port import Record
+from eventcore.lane.window import UNREADABLE_MAX, Readable, Window
+from eventcore.log.port import Record, TopicPlan
 from tests.bank import Deposit, Misbehave, Withdraw, command, id_of, kinds, lane_on, memory_log, outcomes, run, send
 
 
@@ -44,6 +45,7 @@ def test_a_window_read_back_from_the_beginning_of_its_older_generation_is_the_sa
 
 def test_a_clients_command_is_forgotten_after_the_window_and_a_relayed_one_is_not() -> None:
     log = memory_log()
+    log.provision([TopicPlan("bank.t.events", 1)])
     lane = lane_on(log)
     lane.start()
     lane.memory.decided.size = 3
@@ -57,6 +59,51 @@ def test_a_clients_command_is_forgotten_after_the_window_and_a_relayed_one_is_no
     run(lane, log)
     assert kinds(outcomes(log)[-4:]) == ["accepted", "accepted*", "refused insufficient_funds*", "accepted"]
     assert outcomes(log)[-3].details.message == "it was decided before the window of deduplication began"
+
+
+IMPOSSIBLE = [
+    Source("x" * 3_900, 0, 1),
+    Source("bank.t.commands", 0, 1),
+    Source("shop.account.events", 0, 1),
+    Source("bank.unknown.events", 0, 1),
+    Source("bank.account.events", 1, 1),
+    Source("bank.account.events", -1, 1),
+    Source("bank.account.events", 0, -1),
+]
+
+
+@pytest.mark.parametrize("source", IMPOSSIBLE, ids=[f"{s.topic[:20]} {s.partition} {s.offset}" for s in IMPOSSIBLE])
+def test_a_source_that_no_relay_can_read_is_not_kept_and_its_command_is_decided(source: Source) -> None:
+    """An envelope says what its client likes: each would be kept for ever, in every checkpoint too."""
+    log = memory_log()
+    lane = lane_on(log)
+    lane.start()
+    possible = Source("bank.account.outcomes", 0, 5)
+    send(log, command("alice", Deposit(5), 1, options=Options(source=source)))
+    send(log, command("alice", Deposit(5), 2, options=Options(source=possible)))
+    run(lane, log)
+    assert kinds(outcomes(log)) == ["accepted", "accepted"]
+    assert outcomes(log)[0].details.source == source
+    kept = {("bank.account.outcomes", 0): 5}
+    assert lane.memory.decided.delivered == kept
+    lane.close()
+    lane.start()
+    assert lane.memory.decided.delivered == kept
+
+
+def test_a_topic_that_is_not_there_is_asked_for_once_in_a_while_and_remembered_within_bounds() -> None:
+    asked: list[str] = []
+
+    def partitions(topic: str) -> int:
+        asked.append(topic)
+        raise UnknownName("topic", topic, [])
+
+    readable = Readable("bank", partitions)
+    for n in range(2 * UNREADABLE_MAX):
+        assert not readable(Source(f"bank.t{n}.events", 0, 1))
+        assert not readable(Source(f"bank.t{n}.events", 0, 2))
+    assert len(asked) == 2 * UNREADABLE_MAX
+    assert len(readable._unknown_until) <= UNREADABLE_MAX
 
 
 def test_a_step_that_was_not_kept_is_not_told_accepted_after_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
