@@ -2,7 +2,8 @@
 
 A change is *noticed* by each claim that it breaks. One that changes what happens and breaks nothing is *unnoticed*:
 either it does not matter, or a claim is missing. One with which all counts stay as they were is the *same* in this
-scope. *Undecided* is one whose search was cut.
+scope. *Undecided* is one whose search was cut, or that was to be compared with a search which was: what lies beyond a cut
+may be otherwise, and may break something.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from eventcore.errors import EventcoreError, NotSupported
 
 GROWTH, SPARE = 4, 1_000  # how many times the states of the right code a change may reach before it is cut
 
+BOUNDS = frozenset({"states", "memory", "interrupted"})  # what cuts a search and is no part of its scope
+
 Outcome = Literal["noticed", "unnoticed", "same", "undecided"]
 
 
@@ -39,12 +42,16 @@ class Mark:
 
 @dataclass(frozen=True)
 class Grade:
-    """What became of every change. `noticed` counts by claim, `alone` those that no other claim noticed."""
+    """What became of every change. `noticed` counts by claim, `alone` those that no other claim noticed.
+
+    `cut` says by which bounds the search of the unchanged code was cut: then only what was noticed is decided.
+    """
 
     name: str
     marks: Sequence[Mark]
     claims: Sequence[str]
     untouched: Sequence[str]
+    cut: Sequence[str] = ()
 
     def count(self, outcome: Outcome) -> int:
         """How many changes came out so."""
@@ -83,7 +90,7 @@ def grade(
         marks.append(_mark(checked, right, change, narrow))
     claims = [guard.name for guard in checked.aggregate.guards] + [each.name for each in checked.properties]
     claims += ["finished"] if checked.finished is not None else []
-    return Grade(right.name, marks, claims, found.untouched)
+    return Grade(right.name, marks, claims, found.untouched, sorted(BOUNDS.intersection(right.cut)))
 
 
 def _mark(checked: Checked[Any, Any, Any], right: Report, change: Change, bounds: Bounds) -> Mark:
@@ -104,7 +111,7 @@ def _mark(checked: Checked[Any, Any, Any], right: Report, change: Change, bounds
     if by:
         lengths = [finding.trace.states for finding in report.findings if finding.trace is not None]
         return Mark(change.function, change.where, change.what, "noticed", by, min(lengths, default=None))
-    if report.cut and not right.cut:
+    if BOUNDS.intersection(right.cut) or set(report.cut) - set(right.cut):
         return Mark(change.function, change.where, change.what, "undecided")
     same = _counts(report) == _counts(right)
     return Mark(change.function, change.where, change.what, "same" if same else "unnoticed")

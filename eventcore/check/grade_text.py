@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eventcore.check.grade import Grade, Mark, Outcome
+from eventcore.check.report import CUTS
 
 SAID: Mapping[Outcome, str] = {
     "noticed": "noticed",
@@ -24,6 +25,9 @@ def grade_text(grade: Grade) -> str:
 def _lines(grade: Grade) -> Iterator[str]:
     counts = ", ".join(f"{grade.count(each)} {said}" for each, said in SAID.items() if grade.count(each))
     yield f"Grade of {grade.name}: {len(grade.marks)} changes to its code, one at a time: {counts or 'none to make'}"
+    if grade.cut:
+        how = " and ".join(CUTS[each] for each in grade.cut)
+        yield f"  The search of the code as it is was {how}, so a change that nothing noticed is undecided"
     for outcome in LISTED:
         marks = [mark for mark in grade.marks if mark.outcome == outcome]
         if marks:
@@ -40,6 +44,7 @@ def grade_data(grade: Grade) -> dict[str, Any]:
     """The grade as JSON has it."""
     return {
         "changes": len(grade.marks),
+        "cut": list(grade.cut),
         "noticed": grade.count("noticed"),
         "unnoticed": grade.count("unnoticed"),
         "same": grade.count("same"),

@@ -7,7 +7,7 @@ from types import FunctionType
 import pytest
 
 from eventcore import Aggregate
-from eventcore.check import Checked, always_step, sometimes
+from eventcore.check import Bounds, Checked, Scope, always_step, sometimes
 from eventcore.check.grade import grade
 from eventcore.check.grade_text import grade_data, grade_text
 from eventcore.check.mutants import changes_of
@@ -71,6 +71,20 @@ def test_what_cannot_be_changed_is_named() -> None:
 def test_code_that_fails_as_it_is_is_not_graded() -> None:
     with pytest.raises(NotSupported, match="fails as it is"):
         grade(careless)
+
+
+def test_nothing_is_without_effect_where_the_search_of_the_right_code_was_cut() -> None:
+    marks = grade(orders, bounds=Bounds(2))
+    assert {mark.outcome for mark in marks.marks} <= {"noticed", "undecided"}
+    assert marks.count("undecided") > 0
+    assert "The search of the code as it is was cut by the bound on states, so a change" in grade_text(marks)
+    assert grade_data(marks)["cut"] == ["states"]
+    assert grade(orders).cut == []
+
+
+def test_a_scope_that_turns_states_away_is_a_scope_to_grade_in() -> None:
+    within = Checked(orders, Scope(within=lambda order: order.paid < 3))
+    assert {mark.outcome for mark in grade(within).marks} >= {"noticed", "unnoticed"}
 
 
 def test_without_claims_nothing_is_noticed_but_what_the_types_say() -> None:
