@@ -26,7 +26,7 @@ from eventcore.check.remember import Remembered
 from eventcore.check.sharing import is_open, sharing
 from eventcore.check.source import shown
 from eventcore.check.twice import anew
-from eventcore.check.unread import hiding
+from eventcore.check.unread import PassedOn, hiding, refuse_hidden
 from eventcore.check.unseeing import unseeing
 from eventcore.context import Context
 from eventcore.errors import EventcoreError, NotSupported
@@ -75,12 +75,7 @@ class AggregateMachine:
         if checked.scope.unread:
             self._hide, self._plain_state = hiding(full.state_type, checked.scope.unread, full.initial())
             self.judged = unseeing(checked, self._hide)
-            clean, check = self._plain_state, full.state_check
-
-            def check_plain(state: Any) -> None:
-                check(clean(state))
-
-            full = _changed(full, state_check=check_plain)
+            full = _noticing(full, self._plain_state)
         self._full = full
         self._lean = _changed(full, guards=())
         self._unjudged = _changed(full, guards=(), state_check=_anything)
@@ -175,6 +170,8 @@ class AggregateMachine:
 
     def _fault(self, error: BaseException, state: Any, command: Any, context: Context) -> Fault:
         decide: Any = self.aggregate.decide
+        if isinstance(error, PassedOn):
+            return Fault("raises", error.by, str(error))
         if isinstance(error, EventcoreError) and _blamed(error, self.aggregate) == "take_turn":
             try:
                 given = decide(state, command, context) if self.aggregate.takes_context else decide(state, command)
@@ -314,6 +311,26 @@ def _code(function: Any) -> CodeType:
 
 def _anything(_: Value) -> None:
     """The validation of a turn whose state is shown, whatever it is."""
+
+
+def _noticing(aggregate: Aggregate[Any, Any, Any], clean: Callable[[Any], Any]) -> Aggregate[Any, Any, Any]:
+    """The aggregate for states whose unread fields are hidden: it notices where such a value is put anywhere else."""
+    state_check = aggregate.state_check
+
+    def check_state(state: Any) -> None:
+        plain = clean(state)
+        refuse_hidden(plain, "evolve")
+        state_check(plain)
+
+    def checking(check: Callable[[Any], None]) -> Callable[[Any], None]:
+        def check_event(event: Any) -> None:
+            refuse_hidden(event, "decide")
+            check(event)
+
+        return check_event
+
+    events = {cls: checking(check) for cls, check in aggregate.event_checks.items()}
+    return _changed(aggregate, state_check=check_state, event_checks=events)
 
 
 def _changed(aggregate: Aggregate[Any, Any, Any], **parts: object) -> Aggregate[Any, Any, Any]:

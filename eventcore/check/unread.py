@@ -3,7 +3,8 @@
 Whoever is asked about a state in a search (decide, evolve, invariants, properties, facets, a map to another version) is
 given one in which such a field holds an `Unread`, which can be added to and stored and nothing else: looking at it raises.
 Where a search ends without that, its verdict holds whatever the field's values, and states that differ in it alone were
-one. Only numbers and times can be unread: of what may be None, `is None` reads without our knowing.
+one. Only numbers and times can be unread: of what may be None, `is None` reads without our knowing, as `type` does of
+anything. A value that is passed on, to another field or to an event, counts as read there and then.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from eventcore.errors import NotSupported, UnknownName, WrongUse
 from eventcore.shape import Day, Duration, Float, Instant, Int, Number
 from eventcore.value import Map, Value
 
+READ, REMEDY = "a field that the scope calls unread was read", "Take it out of Scope(unread=...)"
 SUMMABLE = (Int, Float, Number, Instant, Day, Duration)
 
 
@@ -30,13 +32,6 @@ class Unread:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def passed_on(self, by: str, into: str) -> WrongUse:
-        """The error for a value of the field that was put elsewhere, where its readers would not be seen."""
-        return WrongUse(
-            f"a field that the scope calls unread was read: {self._name}, which {by} passes on to {into}. Take it out of "
-            "Scope(unread=...)"
-        )
-
     def __add__(self, _: object) -> Unread:
         return self
 
@@ -45,11 +40,36 @@ class Unread:
     def __neg__(self) -> Unread:
         return self
 
+    def __copy__(self) -> Unread:
+        return self
+
+    def __deepcopy__(self, _: object) -> Unread:
+        return self
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__deepcopy__":
+            return object.__getattribute__(self, name)
+        Unread._read(self)  # `__class__` too, which is what isinstance asks for
+
     def _read(self, *_: object) -> NoReturn:
-        raise WrongUse(f"a field that the scope calls unread was read: {self._name}. Take it out of Scope(unread=...)")
+        raise WrongUse(f"{READ}: {_name_of(self)}. {REMEDY}")
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __hash__ = __index__ = __int__ = _read
-    __float__ = __str__ = __format__ = __mod__ = __floordiv__ = __truediv__ = __abs__ = __pow__ = __round__ = _read
+    __float__ = __repr__ = __str__ = __format__ = __mod__ = __floordiv__ = __truediv__ = _read
+    __abs__ = __pow__ = __round__ = _read
+
+
+class PassedOn(WrongUse):
+    """An unread field's value was put elsewhere, where nobody would see who reads it; `by` says which function did."""
+
+    def __init__(self, unread: Unread, by: str, into: str) -> None:
+        super().__init__(f"{READ}: {_name_of(unread)}, which {by} passes on to {into}. {REMEDY}")
+        self.by = by
+
+
+def _name_of(unread: Unread) -> str:
+    name: str = object.__getattribute__(unread, "_name")
+    return name
 
 
 Change = Callable[[Any], Any]
@@ -80,10 +100,10 @@ def hider(names: Sequence[str]) -> Change:
 
 
 def refuse_hidden(value: object, by: str, into: str = "") -> None:
-    """Raise WrongUse where a value holds, at any depth, what stands for a field that must not be read."""
+    """Raise PassedOn where a value holds, at any depth, what stands for a field that must not be read."""
     match value:
         case _ if type(value) is Unread:
-            raise value.passed_on(by, into)
+            raise PassedOn(value, by, into)
         case Struct():
             for name in value.__struct_fields__:
                 refuse_hidden(getattr(value, name), by, f"{type(value).__name__}.{name}")

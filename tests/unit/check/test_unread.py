@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -87,6 +88,82 @@ def test_a_claim_that_reads_an_unread_field_is_a_finding(claim: Property) -> Non
     assert (finding.kind, finding.name) == ("raises", claim.name)
     assert READ in finding.message
     assert report.verdict == "fail"
+
+
+class Noted(Value):
+    """A sum, and what other fields may be told of it."""
+
+    total: int = 0
+    last: int = 0
+    note: str = ""
+    held: Any = None
+    seen: frozenset[int] = frozenset()
+
+
+class Told(Value):
+    """The sum as it was before."""
+
+    total: int
+
+
+def no_event(_: Noted, __: Add) -> list[Told]:
+    return [Told(0)]
+
+
+def telling(state: Noted, _: Add) -> list[Told]:
+    return [Told(state.total)]
+
+
+def asking_its_class(state: Noted, _: Add) -> list[Told]:
+    return [Told(0)] if isinstance(state.total, int) else []
+
+
+def asking_its_days(state: Noted, _: Add) -> list[Told]:
+    return [Told(0)] if hasattr(state.total, "days") else []
+
+
+def forgetting(state: Noted, _: Told) -> Noted:
+    return replace(copy.deepcopy(state), total=state.total + 1)
+
+
+def copied(state: Noted, _: Told) -> Noted:
+    return replace(state, last=state.total)
+
+
+def held(state: Noted, _: Told) -> Noted:
+    return replace(state, held=(state.total,))
+
+
+def noted(state: Noted, _: Told) -> Noted:
+    return replace(state, total=state.total + 1, note=f"{state.total!r}")
+
+
+def hashed(state: Noted, _: Told) -> Noted:
+    return replace(state, seen=state.seen | {state.total})
+
+
+@pytest.mark.parametrize(
+    ("decide", "evolve", "blamed", "where"),
+    [
+        (telling, forgetting, "decide", "total, which decide passes on to Told.total"),
+        (asking_its_class, forgetting, "decide", "total."),
+        (asking_its_days, forgetting, "decide", "total."),
+        (no_event, copied, "evolve", "total, which evolve passes on to Noted.last"),
+        (no_event, held, "evolve", "total, which evolve passes on to Noted.held"),
+        (no_event, noted, "evolve", "total."),
+        (no_event, hashed, "evolve", "total."),
+    ],
+    ids=lambda each: str(getattr(each, "__name__", "")),
+)
+def test_a_value_of_an_unread_field_may_go_nowhere_else(decide: Any, evolve: Any, blamed: str, where: str) -> None:
+    (finding,) = check(Checked(Aggregate("noted", Noted, decide, evolve), UNREAD)).findings
+    assert (finding.kind, finding.name) == ("raises", blamed)
+    assert f"was read: {where}" in finding.message
+
+
+def test_an_unread_field_may_be_summed_stored_and_copied() -> None:
+    report = check(Checked(Aggregate("noted", Noted, no_event, forgetting), UNREAD))
+    assert (report.findings, report.distinct) == ([], 1)
 
 
 def test_whether_a_state_is_finished_or_within_may_not_depend_on_an_unread_field() -> None:
