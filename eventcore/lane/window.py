@@ -50,6 +50,10 @@ class Readable:
         """Whether a relay can have read this record."""
         return 0 <= source.partition < self._count(source.topic) and source.offset >= 0
 
+    def __deepcopy__(self, _: object) -> Readable:
+        """Itself: a question to the log, and no part of what a copied memory knows."""
+        return self
+
     def _count(self, topic: str) -> int:
         if (count := self._counts.get(topic)) is not None:
             return count
