@@ -47,9 +47,9 @@ class Unread:
         return self
 
     def __getattribute__(self, name: str) -> Any:
-        if name == "__deepcopy__":
-            return object.__getattribute__(self, name)
-        Unread._read(self)  # `__class__` too, which is what isinstance asks for
+        if name != "__deepcopy__":
+            Unread._read(self)  # `__class__` too, which is what isinstance asks for
+        return object.__getattribute__(self, name)
 
     def _read(self, *_: object) -> NoReturn:
         raise WrongUse(f"{READ}: {_name_of(self)}. {REMEDY}")
