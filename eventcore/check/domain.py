@@ -18,8 +18,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from eventcore.annotations import shape_of
+from eventcore.check.sameness import key_of
 from eventcore.check.scope import Key, Scope
-from eventcore.check.source import listed
+from eventcore.check.source import listed, shown
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from eventcore.shape import (
     LONG_MAX,
@@ -192,9 +193,22 @@ def _listed(values: tuple[object, ...], shape: Shape, where: str, evidence: Evid
     for value in values:
         if (problem := problem_of(shape, value, where)) is not None:
             raise InvalidValue(*problem)
-    distinct = tuple(dict.fromkeys(values))
+    distinct = _distinct(values, where)
     leaf = Leaf(where, evidence, len(distinct), count_of(shape), _few(distinct))
     return Domain(len(distinct), lambda: iter(distinct), (leaf,))
+
+
+def _distinct(values: Sequence[object], where: str) -> tuple[object, ...]:
+    """The values, each once. Raises NotSupported for two that are equal and not the same: whatever knows one takes it for both."""
+    first: dict[object, object] = {}
+    for value in values:
+        other = first.setdefault(value, value)
+        if key_of(other) != key_of(value):
+            raise NotSupported(
+                f"the scope gives {where} both {shown(other)} and {shown(value)}, which are equal and not the same, so a "
+                "search would take one for the other. Check with one of them, and then with the other."
+            )
+    return tuple(first)
 
 
 def _sampled(shape: Shape, where: str, most: int) -> Domain:

@@ -103,6 +103,31 @@ def test_a_declared_value_must_be_of_its_type(wrong: Any) -> None:
         instances([Card], Scope({"rank": [wrong]}))
 
 
+class Loose(Value):
+    """Of which nothing is known."""
+
+    what: Any
+
+
+@pytest.mark.parametrize(
+    ("scope", "both"),
+    [
+        (Scope({"what": (0, 1, False)}), "both 0 and False"),
+        (Scope(samples={"what": ((1,), (True,))}), r"both \(1,\) and \(True,\)"),
+        (Scope({Loose: (Loose(0.0), Loose(-0.0))}), r"both Loose\(what=0.0\) and Loose\(what=-0.0\)"),
+    ],
+    ids=["declared", "sampled", "whole"],
+)
+def test_declared_values_that_are_equal_and_not_the_same_are_refused(scope: Scope, both: str) -> None:
+    with pytest.raises(NotSupported, match=f"{both}.*equal and not the same"):
+        instances([Loose], scope)
+
+
+def test_a_value_that_is_declared_twice_is_tried_once() -> None:
+    made, leaves = instances([Loose], Scope({"what": (0, 1, 0)}))
+    assert (made, leaves[0].tried) == ([Loose(0), Loose(1)], 2)
+
+
 def test_a_scope_that_explodes_names_the_widest_field() -> None:
     with pytest.raises(NotSupported, match=r"Open 45,000, Card 6 instances.*\"Open\.number\""):
         instances([Card, Open], Scope({"number": range(5_000)}))
