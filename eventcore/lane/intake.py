@@ -6,9 +6,12 @@ back-pressure that a lane needs. What one poll brought beyond a piece's bytes is
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from eventcore.log.port import Follower, Log, Recorded, Standing
+
+logger = logging.getLogger(__name__)
 
 # A transaction costs about 2 ms whatever it holds; beyond this, latency grows and throughput does not.
 BATCH_TURNS_MAX = 1_000
@@ -78,8 +81,26 @@ class Intake:
             self._follower.close()  # it stands before commands that were taken without reading them
             self._follower = None
         if self._follower is None:
+            self._pass_over_what_is_gone()
             self._follower = self._log.follow(self._topic, {self._partition: self.position})
         return self._follower
+
+    def _pass_over_what_is_gone(self) -> None:
+        """Go on behind commands that retention has deleted: they cannot be decided, and those after them can."""
+        first = self._log.beginning(self._topic, self._partition)
+        if first > self.position:
+            logger.error(
+                "%s[%d]: %d commands, @%d to @%d, were deleted before they were decided, since no worker ran this lane "
+                "for longer than the topic keeps them. Who sent them had no outcome. The lane goes on at @%d. "
+                "Where a worker may be away for so long, let the topic keep commands longer (retention.ms)",
+                self._topic,
+                self._partition,
+                first - self.position,
+                self.position,
+                first - 1,
+                first,
+            )
+            self.position = first
 
     def _piece(self, records: Sequence[Recorded], most: int, most_bytes: int) -> tuple[Sequence[Recorded], int]:
         sizes = [len(record.value or b"") for record in records]

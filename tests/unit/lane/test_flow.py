@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -10,10 +11,11 @@ from eventcore.errors import LogUnavailable, WrongUse
 from eventcore.lane import intake, runner
 from eventcore.lane.intake import Intake, Pace
 from eventcore.lane.runner import LaneRunner
-from eventcore.log.memory import MemoryLog, MemoryWriter
+from eventcore.log.checks import check_start
+from eventcore.log.memory import MemoryFollower, MemoryLog, MemoryWriter
 from eventcore.log.port import Record, Standing, Writer
 from eventcore.topics import Topics
-from tests.bank import TOPICS, Account, Deposit, command, happened, lane_on, outcomes, provision, send
+from tests.bank import TOPICS, Account, Deposit, command, happened, lane_on, outcomes, provision, run, send
 
 WAIT_S = 10.0
 
@@ -283,3 +285,55 @@ def test_a_slow_decide_makes_batches_small_and_a_fast_one_makes_them_large_again
         pace.note(turns, seconds)
         most.append(pace.most)
     assert most == [2, 2, 1, 100, intake.BATCH_TURNS_MAX]
+
+
+class RetainingLog(MemoryLog):
+    """A log whose commands before `first` were deleted by retention, as a broker does it."""
+
+    first = 0
+
+    def beginning(self, topic: str, partition: int) -> int:
+        """Where its records begin."""
+        return self.first if topic == TOPICS.commands else super().beginning(topic, partition)
+
+    def follow(self, topic: str, starts: Mapping[int, int]) -> MemoryFollower:
+        """As every log: not from before its beginning."""
+        for partition, start in starts.items():
+            check_start(topic, partition, start, self.beginning(topic, partition), self.end(topic, partition))
+        return super().follow(topic, starts)
+
+
+def test_a_lane_goes_on_behind_commands_that_were_deleted_and_says_which(caplog: pytest.LogCaptureFixture) -> None:
+    log = RetainingLog()
+    provision(log)
+    send(log, command("bob", Deposit(1), 0))
+    lane = lane_on(log)
+    lane.start()
+    run(lane, log)
+    lane.close()
+    send(log, *(command("bob", Deposit(1), n) for n in range(1, 8)))
+    log.first = 5
+    lane = lane_on(log)
+    with caplog.at_level(logging.ERROR):
+        lane.start()
+        assert lane.step(0.0) == 3
+    assert "bank.account.commands[0]: 4 commands, @1 to @4, were deleted before they were decided" in caplog.text
+    assert [outcome.cause for outcome in outcomes(log)] == [0, 5, 6, 7]
+    caplog.clear()
+    lane.start()
+    assert lane.step(0.0) == 0
+    assert caplog.text == ""
+
+
+def test_a_lane_whose_commands_were_all_deleted_takes_the_next_ones(caplog: pytest.LogCaptureFixture) -> None:
+    log = RetainingLog()
+    provision(log)
+    send(log, command("bob", Deposit(1), 0), command("bob", Deposit(1), 1))
+    log.first = 2
+    lane = lane_on(log)
+    with caplog.at_level(logging.ERROR):
+        lane.start()
+        assert lane.step(0.0) == 0
+    assert "2 commands, @0 to @1, were deleted" in caplog.text
+    lane.decide([command("bob", Deposit(1), 2)])
+    assert [outcome.cause for outcome in outcomes(log)] == [2]
