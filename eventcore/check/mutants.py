@@ -1,8 +1,9 @@
 """Small changes to a user's functions, one at a time: a guard dropped, a comparison turned, a field forgotten.
 
 The functions are those that `decide` and `evolve` reach by name in the user's modules. A change is made in the syntax tree
-of one of them; the others are bound anew, so that they meet the changed one. Classes stay the same objects, and what
-claims are made with (invariants, properties) stays as it is: it is what is graded.
+of one of them; the others are bound anew, so that they meet the changed one. Classes and modules stay the same objects,
+so methods and what is reached through a module are not changed, and are named. What claims are made with (invariants,
+properties) stays as it is: it is what is graded.
 """
 
 # Functions are taken apart here, and their parts have any type at all:
@@ -13,12 +14,13 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
-import sys
 import textwrap
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
+
+from eventcore.check.mutants_unseen import is_users, names_in, unchanged_below
 
 TURNED: Mapping[type[ast.cmpop], tuple[type[ast.cmpop], str]] = {
     ast.Lt: (ast.LtE, "< becomes <="),
@@ -63,7 +65,8 @@ class Changes:
 
 def changes_of(*functions: Callable[..., Any]) -> Changes:
     """Every change that is known for these functions and what they reach."""
-    reached = _reached([each for each in functions if isinstance(each, Function)])
+    given = [each for each in functions if isinstance(each, Function)]
+    reached = _reached(given)
     changes: list[Change] = []
     untouched = [f"{each!r} is no plain function" for each in functions if not isinstance(each, Function)]
     for function in reached:
@@ -79,31 +82,22 @@ def changes_of(*functions: Callable[..., Any]) -> Changes:
                 make = _maker(reached, function, tree, number, which)
                 found.append((line, Change(function.__name__, f"{file}:{line}", what, make)))
         changes += [change for _, change in sorted(found, key=lambda each: each[0])]
-    return Changes(changes, untouched)
+    return Changes(changes, [*untouched, *unchanged_below(reached, given)])
 
 
 def _reached(functions: Sequence[Function]) -> list[Function]:
     """These functions and those of the user's modules that they name."""
     found = list(dict.fromkeys(functions))
     for function in found:  # which grows while it is read
-        for name in _names(function.__code__):
+        for name in names_in(function.__code__):
             other = function.__globals__.get(name)
             if isinstance(other, Function) and other not in found and _is_users(other):
                 found.append(other)
     return found
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
-
-
 def _is_users(function: Function) -> bool:
-    top = (function.__module__ or "").partition(".")[0]
-    file = function.__code__.co_filename
-    return top not in sys.stdlib_module_names and top != "eventcore" and "site-packages" not in file
+    return is_users(function.__module__, function.__code__.co_filename)
 
 
 def _tree_of(function: Function) -> ast.FunctionDef | None:

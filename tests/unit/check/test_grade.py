@@ -13,6 +13,7 @@ from eventcore.check.grade_text import grade_data, grade_text
 from eventcore.check.mutants import changes_of
 from eventcore.errors import NotSupported
 from examples.models.two_phase import checked as two_phase
+from tests.unit.check import guards
 from tests.unit.check.counter import PRICE, Order, Pay, Status, careless, decide, evolve, orders
 
 
@@ -66,6 +67,21 @@ def test_what_cannot_be_changed_is_named() -> None:
         return [order] if price == command.part else []
 
     assert "decide_within" in changes_of(decide_within).untouched[0]
+
+
+def test_guards_in_methods_behind_modules_in_tables_and_behind_wrappers_are_named() -> None:
+    untouched = changes_of(guards.decide, guards.evolve).untouched
+    assert [each.partition(" ")[2] for each in untouched] == [
+        "Size.small, a method",
+        "Door.has_room, a method",
+        "Door.is_open, a method",
+        "less, called by what is not changed",
+        "not_late, behind a wrapper",
+        "not_full, held in a table",
+        "busy, reached through the module tests.unit.check.guards_elsewhere",
+    ]
+    assert untouched[-1].startswith("guards_elsewhere.py:")
+    assert "  Not changed: " + untouched[0] in grade_text(grade(guards.doors))
 
 
 def test_code_that_fails_as_it_is_is_not_graded() -> None:
