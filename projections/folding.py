@@ -6,7 +6,8 @@ F1  An event of ours carries an envelope whose sequence is the next one, and tha
     other respect too (eventcore.lane.lineage).
 F2  A record without a valid envelope, or one that is not later than the last event of ours, was written by somebody
     else: it is parked, and no row knows of it.
-F3  A sequence further than the next one is a gap: events are missing. BrokenLog; the projection halts there.
+F3  A sequence further than the next one is a gap: events are missing, or it is a stranger's. It is parked and held until the
+    next record tells: where that follows it, BrokenLog; the projection halts there.
 F4  An event of ours that cannot be decoded halts as well: to pass over it would make every later row of its key wrong.
 
 A fold that raises, returns a row of another key, or one that breaks its own types halts too: FoldFailed.
@@ -25,7 +26,7 @@ from eventcore.avro.framing import HEAD_BYTES
 from eventcore.context import COUNTER_BITS
 from eventcore.cut import Position
 from eventcore.errors import BrokenLog, DataError, FoldFailed, InvalidValue
-from eventcore.lane.lineage import Mark, Placed, standing_of_event
+from eventcore.lane.lineage import Mark, Placed, placed_in, standing_of, standing_of_event
 from eventcore.lane.restore import read_to
 from eventcore.log.port import Log, Recorded
 from eventcore.value import Value
@@ -39,11 +40,19 @@ LOOK_BACK = 100  # offsets before a projection's position that are read once mor
 REASON_CHARS_MAX = 2_000  # kept of what a parked record's reason says; its bytes are kept whole
 
 
+class Gap(NamedTuple):
+    """A record that seems to leave out events after `last`: `offset` says where it is, and `mark` what it says of its place."""
+
+    offset: int
+    mark: Mark
+    last: Mark
+
+
 class Taken(NamedTuple):
     """What one partition's records hold: its events, what was parked, and the last sequence and term.
 
     `keys`, `instances`, `events` and `offsets` are of one length. `fresh` are the instances whose first event is here.
-    `last` is where the last event of ours stands, of whatever batch.
+    `last` is where the last event of ours stands, of whatever batch, and `gap` what seems to leave out events behind it.
     """
 
     keys: list[Key]
@@ -53,6 +62,7 @@ class Taken(NamedTuple):
     fresh: set[str]
     parked: list[Parked]
     last: Mark
+    gap: Gap | None
 
 
 class Reader:
@@ -64,8 +74,11 @@ class Reader:
         self._catalogue = catalogue
         self._decoders = {codec.head: codec.decode for codec in catalogue.codecs}
 
-    def take(self, partition: int, records: Sequence[Recorded], before: Placed) -> Taken:
-        """Read the records of one partition that follow the event `before`. Raises BrokenLog (F3, F4)."""
+    def take(self, partition: int, records: Sequence[Recorded], before: Placed, gap: Gap | None = None) -> Taken:
+        """Read the records of one partition that follow the event `before`, and `gap` where the last call told of one.
+
+        Raises BrokenLog (F3, F4).
+        """
         sequence, term, stamp, cause = before.sequence, before.term, before.stamp, before.cause
         instances: list[str] = []
         events: list[Any] = []
@@ -91,8 +104,9 @@ class Reader:
             # The common case first: the next sequence, and later in every respect. All else is looked at closely.
             if not (
                 its_stamp > stamp and its_sequence == sequence + 1 and its_cause >= cause and its_term >= term
-            ) and (why := self._not_ours(partition, records, record, Mark(sequence, term, stamp, cause))):
-                parked.append(_parked(partition, record, why))
+            ) and (why := self._not_ours(partition, record, Mark(sequence, term, stamp, cause), gap)):
+                reason, gap = why
+                parked.append(_parked(partition, record, reason))
                 continue
             try:
                 value = record.value
@@ -108,24 +122,30 @@ class Reader:
             offsets.append(record.offset)
         make = self._key_for
         keys = instances if make is None else list(map(make, instances, events))
-        return Taken(keys, instances, events, offsets, fresh, parked, Mark(sequence, term, stamp, cause))
+        last = Mark(sequence, term, stamp, cause)
+        return Taken(keys, instances, events, offsets, fresh, parked, last, _still(gap, last))
 
-    def _not_ours(self, partition: int, records: Sequence[Recorded], record: Recorded, last: Mark) -> str:
-        """Why this record, whose envelope can be read, is no event of ours; empty where it is. Raises BrokenLog (F3)."""
+    def _not_ours(self, partition: int, record: Recorded, last: Mark, gap: Gap | None) -> tuple[str, Gap | None] | None:
+        """Why this record, whose envelope can be read, is no event of ours, and the gap that is held from here.
+
+        None where it is ours. Raises BrokenLog where it shows that the last gap was (F3).
+        """
         envelope = read_envelope(record.envelope)
         sequence, standing = envelope.sequence, standing_of_event(envelope, last)
         if standing == "own":
-            return ""
-        if standing == "gap" and not _goes_on(records, record, last):
-            raise self._gap(partition, record, last.sequence, sequence)
+            return None
+        held = _still(gap, last)
+        if standing == "gap":
+            if held is not None and standing_of_event(envelope, held.mark) == "own":
+                where = str(Position(self._topic, partition, held.offset))
+                missing = f"sequence {held.mark.sequence} follows {last.sequence}: events are missing between them"
+                raise BrokenLog(where, missing)
+            mark = Mark(sequence, envelope.term, envelope.stamp, envelope.cause)
+            return f"sequence {sequence} after {last.sequence} leaves others out", Gap(record.offset, mark, last)
         stale = f"sequence {sequence} of term {envelope.term} after sequence {last.sequence} of term {last.term}"
         if sequence > last.sequence and envelope.term >= last.term:
             stale += f", but stamp {envelope.stamp} after {last.stamp} and cause {envelope.cause} after {last.cause}"
-        return stale
-
-    def _gap(self, partition: int, record: Recorded, sequence: int, found: int) -> BrokenLog:
-        where = str(Position(self._topic, partition, record.offset))
-        return BrokenLog(where, f"sequence {found} follows {sequence}: events are missing between them")
+        return stale, held
 
     def _unreadable(self, partition: int, record: Recorded, sequence: int) -> BrokenLog:
         where = str(Position(self._topic, partition, record.offset))
@@ -206,21 +226,25 @@ class Folder(Generic[Row]):
         return FoldFailed(self._projection.name, str(where), taken.events[at], problem)
 
 
-def _goes_on(records: Sequence[Recorded], gap: Recorded, last: Placed) -> bool:
-    """Whether the event that `gap` seems to leave out follows it: then none is missing, and `gap` is a stranger's."""
-    for record in records:
-        if record.offset > gap.offset:
-            try:
-                envelope = read_envelope(record.envelope)
-            except DataError:
-                continue
-            if envelope.sequence == last.sequence + 1 and standing_of_event(envelope, last) == "own":
-                return True
-    return False
+def _still(gap: Gap | None, last: Mark) -> Gap | None:
+    """The gap while it is one: where an event of ours came after it, nothing was missing, and it was a stranger's."""
+    return gap if gap is not None and gap.last == last else None
 
 
-def mark_of(log: Log, topic: str, partition: int, standing: Standing) -> Mark:
-    """Where the last event that a projection took stands, looked for in growing steps back from its position.
+def placed_at(log: Log, topic: str, partition: int, standing: Standing) -> tuple[Mark, Gap | None]:
+    """Where the last event that a projection took stands, and the gap that it holds, both as the log has them."""
+    mark, after = _mark_of(log, topic, partition, standing)
+    gap: Gap | None = None
+    for records in read_to(log, topic, partition, standing.next_offset, start=after):
+        for record in records:
+            placed = placed_in(record, "events")
+            if placed is not None and standing_of(placed, mark) == "gap":
+                gap = Gap(record.offset, Mark(placed.sequence, placed.term, placed.stamp, placed.cause), mark)
+    return mark, gap
+
+
+def _mark_of(log: Log, topic: str, partition: int, standing: Standing) -> tuple[Mark, int]:
+    """The place of the last event that a projection took, and the offset after it: looked for in growing steps back.
 
     Where it is not there any more, only sequence and term tell a stranger's record until the next event.
     """
@@ -238,9 +262,9 @@ def mark_of(log: Log, topic: str, partition: int, standing: Standing) -> Mark:
                 # a lane's stamp and its record's time say the same.
                 sure = record.time_ms == envelope.stamp >> COUNTER_BITS
                 if sure and (envelope.sequence, envelope.term) == (standing.sequence, standing.term):
-                    return Mark(standing.sequence, standing.term, envelope.stamp)
+                    return Mark(standing.sequence, standing.term, envelope.stamp), record.offset + 1
         end, width = start, width * 8
-    return Mark(standing.sequence, standing.term)
+    return Mark(standing.sequence, standing.term), standing.next_offset if standing.sequence else beginning
 
 
 def _parked(partition: int, record: Recorded, reason: str) -> Parked:

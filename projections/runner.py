@@ -20,7 +20,7 @@ from eventcore.errors import Fenced, WrongUse
 from eventcore.lane.lineage import Mark
 from eventcore.log.port import Follower, Log
 from eventcore.value import Value
-from projections.folding import Folder, Reader, Taken, mark_of
+from projections.folding import Folder, Gap, Reader, Taken, placed_at
 from projections.projection import Key, Projection
 from projections.views import Advance, Batch, Standing, Views
 
@@ -49,6 +49,7 @@ class ProjectionRunner(Generic[Row]):
         self._follower: Follower | None = None
         self._standing: dict[int, Standing] = {}
         self._last: dict[int, Mark] = {}
+        self._gaps: dict[int, Gap | None] = {}
         self._ended: str | None = None
         self._share: Collection[int] | None = None  # None: all partitions
 
@@ -77,10 +78,8 @@ class ProjectionRunner(Generic[Row]):
         self._standing = dict(self._views.take_over(self.projection, self.reads, partitions))
         starts = {partition: standing.next_offset for partition, standing in self._standing.items()}
         self._follower = self._log.follow(self.reads, starts)
-        self._last = {
-            partition: mark_of(self._log, self.reads, partition, standing)
-            for partition, standing in self._standing.items()
-        }
+        for partition, standing in self._standing.items():
+            self._last[partition], self._gaps[partition] = placed_at(self._log, self.reads, partition, standing)
 
     def step(self, timeout_s: float) -> int:
         """Apply one batch, waiting up to `timeout_s` for its first record; return how many records it had.
@@ -118,7 +117,7 @@ class ProjectionRunner(Generic[Row]):
         polled = self._follower.poll(BATCH_EVENTS_MAX, timeout_s)
         reached = self._follower.positions
         taken = {
-            partition: self._reader.take(partition, records, self._last[partition])
+            partition: self._reader.take(partition, records, self._last[partition], self._gaps.get(partition))
             for partition, records in polled.items()
         }
         advances = self._advances(taken, reached)
@@ -140,6 +139,7 @@ class ProjectionRunner(Generic[Row]):
         self._cache.keep(after)
         self._standing |= {advance.partition: advance.after() for advance in advances}
         self._last |= {partition: each.last for partition, each in taken.items()}
+        self._gaps |= {partition: each.gap for partition, each in taken.items()}
         return sum(len(records) for records in polled.values())
 
     def _advances(self, taken: dict[int, Taken], reached: Mapping[int, int]) -> list[Advance]:

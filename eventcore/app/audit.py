@@ -10,10 +10,9 @@ from eventcore.aggregate import Aggregate
 from eventcore.app.invariant import GlobalInvariant, Part
 from eventcore.app.wiring import Machine, Wiring
 from eventcore.cut import Cut, Position
-from eventcore.errors import BrokenLog, DecodeError
-from eventcore.lane.lineage import BEFORE_ALL, Placed
+from eventcore.errors import BrokenLog
 from eventcore.lane.restore import Progress, no_progress, read_to
-from eventcore.lane.restore_events import own_envelope
+from eventcore.lane.strangers import Strangers
 from eventcore.log.port import Log
 from sagas import Saga, open_data
 
@@ -39,7 +38,8 @@ def states_at(log: Log, machine: Machine, cut: Cut, progress: Progress = no_prog
     """The state of every instance of a machine at a cut, by id.
 
     Foreign records are nobody's events, as they are to a lane. Raises BrokenLog where an event is missing, or does not
-    decode or fold: then no state at all can be told.
+    decode or fold: then no state at all can be told. Whether some are missing before the very last record of the log, or
+    that is a stranger's, nobody can tell: it is passed over.
     """
     states: dict[str, Any] = {}
     for partition in range(log.partitions(machine.topics.events)):
@@ -51,21 +51,22 @@ def _fold_partition(
     log: Log, machine: Machine, partition: int, cut: Cut, states: dict[str, Any], progress: Progress
 ) -> None:
     aggregate, topic = machine.aggregate, machine.topics.events
-    last: Placed = BEFORE_ALL
+    strangers = Strangers(log, topic, "events")
+    strangers.stand({partition: 0})
     for records in read_to(log, topic, partition, cut[topic, partition], progress):
-        for record in records:
-            where = Position(topic, partition, record.offset)
-            try:
-                envelope = own_envelope(record, where, last)
-            except DecodeError:
-                continue
-            last = envelope
+        for record in strangers.without(partition, records):
             id_ = (record.key or b"").decode(errors="backslashreplace")
             try:
                 event = machine.events.decode(record.value or b"")
                 states[id_] = aggregate.evolve(states[id_] if id_ in states else aggregate.initial(), event)
             except Exception as fault:
+                where = Position(topic, partition, record.offset)
                 raise BrokenLog(str(where), f"the event does not fold: {type(fault).__name__}: {fault}") from fault
+    if strangers.in_doubt(partition):  # what follows tells, though it is not in the cut
+        for records in read_to(log, topic, partition, log.stable_end(topic, partition), start=cut[topic, partition]):
+            strangers.without(partition, records)
+            if not strangers.in_doubt(partition):
+                break
 
 
 def judge(

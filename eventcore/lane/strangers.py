@@ -72,6 +72,10 @@ class Strangers:
             follower.close()
         return found
 
+    def in_doubt(self, partition: int) -> bool:
+        """Whether the next record is to tell if the last one was a stranger's."""
+        return partition in self._gaps
+
     def without(self, partition: int, records: Collection[Recorded]) -> list[Recorded]:
         """The lane's own among the records that follow. Raises BrokenLog where some of them are missing.
 

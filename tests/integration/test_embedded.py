@@ -7,11 +7,15 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from eventcore.app import Embedded
+from eventcore.app.audit import states_at
 from eventcore.app.wiring import provision
-from eventcore.errors import Fenced, LogUnavailable, OutcomeUnknown, OwnedElsewhere, TimedOut
-from eventcore.log.port import Log
+from eventcore.avro.envelope import read_envelope, write_envelope
+from eventcore.cut import Cut
+from eventcore.errors import BrokenLog, Fenced, LogUnavailable, OutcomeUnknown, OwnedElsewhere, TimedOut
+from eventcore.log.port import Log, Record
 from examples.bank.account import Account, Deposit, accounts
 from examples.bank.app import app
 from examples.bank.balances import Balance, balances
@@ -21,6 +25,7 @@ from projections import open_views
 from tests.failing import FailingLog
 
 wiring = app.wiring
+ACCOUNT_EVENTS = wiring.machine("account").topics.events
 
 
 @contextlib.contextmanager
@@ -121,6 +126,50 @@ def test_a_second_app_on_one_file_is_told_who_has_it(tmp_path: Path) -> None:
         assert first.send(accounts.to("alice", Deposit(5))).version == 2
     with app.open(address) as again:
         assert again.state(accounts, "alice") == Account(10)
+
+
+def seems_to_leave_out(log: Log, partition: int) -> None:
+    """Write a copy of the last event of a partition that counts on by 5 too many, as no lane does."""
+    with contextlib.closing(log.follow(ACCOUNT_EVENTS, {partition: 0})) as follower:
+        last = follower.poll(1_000, 0)[partition][-1]
+    envelope = read_envelope(last.envelope)
+    further = replace(
+        envelope, sequence=envelope.sequence + 5, stamp=envelope.stamp + (9 << 16), cause=envelope.cause + 5
+    )
+    log.append(ACCOUNT_EVENTS, partition, [Record(last.key or b"", last.value, write_envelope(further))])
+
+
+def test_a_stranger_s_event_that_seems_to_leave_others_out_breaks_neither_audits_nor_read_models() -> None:
+    log = FailingLog()
+    with bank_on(log) as bank:
+        first = bank.send(accounts.to("alice", Deposit(5)))
+        ((_, partition),) = first.cut
+        bank.ask(balances, "alice")
+        seems_to_leave_out(log, partition)
+        assert bank.state(accounts, "alice", at=Cut({(ACCOUNT_EVENTS, partition): 2})) == Account(5)
+        assert bank.ask(balances, "alice").row == Balance("alice", 5)
+        bank.send(accounts.to("alice", Deposit(7)))
+        assert bank.state(accounts, "alice", at=Cut({(ACCOUNT_EVENTS, partition): 2})) == Account(5)
+        assert bank.state(accounts, "alice") == Account(12)
+        assert bank.ask(balances, "alice").row == Balance("alice", 12)
+        assert bank.audit(money_is_conserved).holds
+
+
+def test_an_audit_looks_behind_its_cut_where_events_seem_to_be_missing_before_it() -> None:
+    """Of a log that lost an event, as no log of ours does: what follows the one behind it shows that it was the lane's."""
+    whole, torn = FailingLog(), FailingLog()
+    with bank_on(whole) as bank:
+        ((_, partition),) = [bank.send(accounts.to("alice", Deposit(amount))) for amount in (1, 2, 3, 4)][0].cut
+    provision(torn, wiring, 2)
+    with contextlib.closing(whole.follow(ACCOUNT_EVENTS, {partition: 0})) as follower:
+        events = follower.poll(10, 0)[partition]
+    kept = [Record(e.key or b"", e.value, e.envelope, e.time_ms) for e in events if e.offset != 1]
+    torn.append(ACCOUNT_EVENTS, partition, kept)
+    machine = wiring.machine("account")
+    assert states_at(torn, machine, Cut({(ACCOUNT_EVENTS, partition): 1})) == {"alice": Account(1)}
+    for end in (2, 3):
+        with pytest.raises(BrokenLog, match=rf"{ACCOUNT_EVENTS}\[{partition}\]@1: sequence 3 follows 1"):
+            states_at(torn, machine, Cut({(ACCOUNT_EVENTS, partition): end}))
 
 
 def test_what_does_not_come_to_rest_is_not_waited_for_without_end() -> None:

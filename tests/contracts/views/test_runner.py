@@ -6,6 +6,7 @@ import contextlib
 from datetime import date
 
 import pytest
+from msgspec.structs import replace
 
 from eventcore.cut import Cut, Position
 from eventcore.errors import BrokenLog, DataError, Fenced, WrongUse
@@ -19,6 +20,7 @@ from tests.contracts.views.bank import (
     Daily,
     Deposited,
     Event,
+    Lane,
     Withdrawn,
     accounts,
     balances,
@@ -142,11 +144,52 @@ def test_missing_events_halt_and_nothing_is_skipped(views: Views) -> None:
     runner = runner_on(bank.log, views)
     bank.lanes[0].write([("a", Deposited(1))])
     bank.lanes[0].sequence += 1
-    bank.lanes[0].write([("a", Deposited(2))])
+    bank.lanes[0].write([("a", Deposited(2)), ("a", Deposited(3))])
     for _ in range(2):
         with pytest.raises(BrokenLog, match=r"bank.account.events\[0\]@1: sequence 3 follows 1"):
             runner.step(0)
     assert views.position(balances) == Cut()
+
+
+def _told_with_their_time(lane: Lane, *events: Event) -> None:
+    """As a lane's records are: their time is that of their stamp."""
+    lane.append([replace(record, time_ms=lane.sequence) for record in (lane.record("a", event) for event in events)])
+
+
+def test_an_event_that_seems_to_leave_others_out_is_a_stranger_s_where_the_lane_goes_on_before_it(views: Views) -> None:
+    bank = new_bank()
+    lane = bank.lanes[0]
+    runner = runner_on(bank.log, views)
+    _told_with_their_time(lane, Deposited(1))
+    stranger = Lane(bank.log)
+    stranger.sequence = 7
+    stranger.write([("a", Deposited(100))])
+    assert runner.step(0) == 2
+    _told_with_their_time(lane, Deposited(2))
+    runner.step(0)
+    assert [(row.balance, row.turns) for row in views.rows(balances)] == [(3, 2)]
+    assert [position.offset for position, _ in views.parked(balances)] == [1]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_missing_events_halt_with_the_second_record_behind_them_however_they_are_read(
+    views: Views, *, restarted: bool
+) -> None:
+    bank = new_bank()
+    lane = bank.lanes[0]
+    runner = runner_on(bank.log, views)
+    _told_with_their_time(lane, Deposited(1))
+    runner.step(0)
+    lane.sequence += 1
+    _told_with_their_time(lane, Deposited(2))
+    runner.step(0)
+    _told_with_their_time(lane, Deposited(3))
+    for _ in range(2):
+        if restarted:
+            runner.start()
+        with pytest.raises(BrokenLog, match=r"bank.account.events\[0\]@1: sequence 3 follows 1"):
+            runner.step(0)
+    assert [row.balance for row in views.rows(balances)] == [1]
 
 
 def test_rows_that_the_cache_forgot_are_read_again(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,9 +102,24 @@ def test_an_older_term_is_foreign() -> None:
 
 def test_a_gap_in_the_sequence_halts() -> None:
     writer = lane()
-    records = [writer.record("alice", Deposited(1)) for _ in range(3)]
+    records = [writer.record("alice", Deposited(1)) for _ in range(4)]
     with pytest.raises(BrokenLog, match=r"bank.account.events\[3\]@2: sequence 3 follows 1: events are missing"):
-        take([records[0], records[2]])
+        take([records[0], records[2], records[3]])
+    with pytest.raises(BrokenLog, match=r"@2: sequence 3 follows 1: events are missing"):
+        take([records[0], records[2], FOREIGN, records[0], records[3]])
+
+
+def test_a_gap_is_held_until_the_next_record_tells_in_whatever_batch() -> None:
+    writer = lane()
+    records = recorded([writer.record("alice", Deposited(n)) for n in range(1, 8)])
+    reader = Reader(balances, catalogue, TOPIC)
+    first = reader.take(3, [records[0]], START)
+    seems = reader.take(3, [records[5]], first.last, first.gap)
+    assert (seems.events, [p.reason for p in seems.parked]) == ([], ["sequence 6 after 1 leaves others out"])
+    goes_on = reader.take(3, [records[1]], seems.last, seems.gap)  # so nothing was missing
+    assert (goes_on.events, goes_on.gap) == ([Deposited(2)], None)
+    with pytest.raises(BrokenLog, match=r"bank.account.events\[3\]@10: sequence 6 follows 1: events are missing"):
+        reader.take(3, [records[6]], seems.last, seems.gap)  # so it was the lane's
 
 
 def test_an_event_of_a_lane_that_cannot_be_read_halts() -> None:
