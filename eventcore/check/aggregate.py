@@ -59,7 +59,8 @@ class AggregateMachine:
         self.aggregate: Aggregate[Any, Any, Any] = checked.aggregate
         self.name = self.aggregate.name
         commands, self.leaves = instances(tuple(self.aggregate.command_checks), checked.scope)
-        self.contexts: Sequence[Context] = checked.scope.contexts or (NOWHEN,)
+        declared = dict.fromkeys(checked.scope.contexts) if self.aggregate.takes_context else {}
+        self.contexts: Sequence[Context] = tuple(declared) or (NOWHEN,)
         self.commands: Sequence[Any] = commands
         if len(self.contexts) > 1:
             self.commands = [Asked(command, context) for command in commands for context in self.contexts]
@@ -111,9 +112,10 @@ class AggregateMachine:
         if given is None:
             return [self.aggregate.initial()]
         try:
-            starts = list(dict.fromkeys(given()))
+            starts = list(given())
             for state in starts:
                 self._check_start(state)
+            starts = list(dict.fromkeys(starts if self._hide is None else map(self._plain_state, starts)))
         except FAULTS as error:
             if isinstance(error, EventcoreError):
                 raise

@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from eventcore import Context
 from eventcore.check import Bounds, Checked, Scope, always, always_step, check, retrace, sometimes
 from eventcore.check.machine import Outcome
 from eventcore.check.properties import Step
@@ -146,6 +147,12 @@ def test_progress_tells_how_far_it_has_come() -> None:
     check(Checked(box_of(), Scope(samples={Switch: [Switch(0, on=True)]}), properties=[slow]), progress=told.append)
     check(Checked(walk_of(ALL)), progress=told.append)
     assert all(pulse.distinct >= 1 and pulse.depth >= 1 for pulse in told)
+
+
+def test_contexts_that_decide_never_sees_are_not_tried_one_by_one() -> None:
+    contexts = [Context(0, bytes(15) + bytes([each])) for each in (1, 2, 2)]
+    report, plain = check(box_of(), scope=Scope(contexts=contexts)), check(box_of())
+    assert (report.transitions, report.refused, report.labels) == (plain.transitions, plain.refused, plain.labels)
 
 
 def test_what_is_sampled_never_passes_and_names_the_switch() -> None:

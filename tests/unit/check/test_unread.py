@@ -166,6 +166,12 @@ def test_an_unread_field_may_be_summed_stored_and_copied() -> None:
     assert (report.findings, report.distinct) == ([], 1)
 
 
+def test_initial_states_that_differ_in_an_unread_field_alone_are_one() -> None:
+    for starts in ([Sum()], [Sum(7)], [Sum(7), Sum(8), Sum()]):
+        report = check(Checked(sums(), UNREAD, initial=lambda starts=starts: starts))
+        assert (report.distinct, report.transitions, report.depth) == (2, 3, 2)
+
+
 def test_whether_a_state_is_finished_or_within_may_not_depend_on_an_unread_field() -> None:
     def nothing(_: Sum, __: Add) -> list[Added]:
         return []
