@@ -80,11 +80,13 @@ class Lane:
         self.checkpoints = Checkpoints(memory, trust_of(aggregate, events), pace)
         self.memory = memory
         self.term = memory.term + 1
+        self._now_ms = 0  # the wall clock of the batch that is being taken
         self._known = {PLAIN: NOTHING}  # a client's address alone makes no command rare: all of its end alike
 
     def take(self, records: Sequence[Recorded], now_ms: int) -> Batch:
         """Decide `records`, at least one, in order; return what to write. `now_ms` is the wall clock, read once a batch."""
         memory = self.memory
+        self._now_ms = now_ms
         batch = Batch(records[-1].offset + 1)
         events, outcomes = batch.events, batch.outcomes
         known = self._known
@@ -262,7 +264,7 @@ class Lane:
             self._park(case, UNDECODABLE, str(bad), batch)
             return case.stamp
         assert order is not None, "its head is that of an order"
-        if (answer := _by_conditions(case, version)) is not None:
+        if (answer := _by_conditions(case, version, self._now_ms)) is not None:
             self._journal.write_outcome(case, answer, batch)
             return case.stamp
         return self._quarantine.obey(case, order, version, batch, self._decide)
@@ -279,7 +281,7 @@ class Lane:
             command = self._decode(value)
         except DataError as bad:
             return self._park(case, UNDECODABLE, str(bad), batch)
-        if (answer := _by_conditions(case, version)) is not None:
+        if (answer := _by_conditions(case, version, self._now_ms)) is not None:
             return self._journal.write_outcome(case, answer, batch)
         try:
             state = self.memory.instances[key][0] if key in self.memory.instances else self._aggregate.initial()
@@ -364,9 +366,12 @@ class Lane:
         return self._journal.write_outcome(case, Decided("parked", version, reason, message), batch)
 
 
-def _by_conditions(case: Case, version: int) -> Decided | None:
-    """The answer to a command that came too late or to another version than it expects, or None."""
-    options, now_ms = case.options, case.stamp >> COUNTER_BITS
+def _by_conditions(case: Case, version: int, now_ms: int) -> Decided | None:
+    """The answer to a command that came too late or to another version than it expects, or None.
+
+    By the wall clock, not by the turn's stamp, which is at most later: another client's stamp may have moved it ahead.
+    """
+    options = case.options
     if options.expires is not None and now_ms > options.expires:
         late = f"expired at {options.expires}, decided at {now_ms} (Unix ms)"
         return Decided("expired", version, "expired", late)

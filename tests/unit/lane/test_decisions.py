@@ -11,8 +11,10 @@ from eventcore import Value
 from eventcore.avro.envelope import Options, SagaStep, Source
 from eventcore.context import COUNTER_BITS, Context
 from eventcore.lane import intake
+from eventcore.lane.clock import AHEAD_MAX_MS
 from eventcore.lane.lane import Lane
 from eventcore.lane.memory import LaneMemory
+from eventcore.lane.runner import wall_clock_ms
 from eventcore.log.port import Record, Recorded
 from tests.bank import (
     COMMANDS,
@@ -42,6 +44,15 @@ from tests.bank import (
 )
 
 NOW_MS = 1_700_000_000_000
+
+
+def test_a_stamp_that_is_ahead_makes_nobody_elses_command_expire() -> None:
+    now_ms = wall_clock_ms()
+    ahead = command("alice", Deposit(1), 1, stamp=now_ms + AHEAD_MAX_MS - 1_000 << COUNTER_BITS)
+    soon = command("alice", Deposit(1), 2, options=Options(expires=now_ms + AHEAD_MAX_MS // 2))
+    decided = decide_all(memory_log(), ahead, soon)
+    assert kinds(decided) == ["accepted", "accepted"]
+    assert decided[1].stamp > decided[0].stamp
 
 
 def test_each_kind_of_decision_has_its_outcome() -> None:
