@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from eventcore.check.aggregate import Asked
 from eventcore.check.properties import OF_WAYS
 from eventcore.check.report import Finding, Report
+from eventcore.check.scope import STATES
 from eventcore.check.source import Source, listed
 from eventcore.check.trace import Trace
 from eventcore.errors import NotSupported
@@ -24,7 +25,7 @@ def pytest_of(report: Report, target: str) -> str:
     tests = [
         line
         for finding, title in zip(report.findings, titles, strict=True)
-        for line in _test(finding, title, name, source)
+        for line in _test(report, finding, title, name, source)
     ]
     source.imports.setdefault(module, set()).add(name)
     local = sorted(f"{cls} in {where}" for where, names in source.imports.items() for cls in names if "<" in cls)
@@ -36,17 +37,27 @@ def pytest_of(report: Report, target: str) -> str:
     return "\n".join([*head, *imports, *tests, ""])
 
 
-def _test(finding: Finding, title: str, name: str, source: Source) -> Iterator[str]:
+def _test(report: Report, finding: Finding, title: str, name: str, source: Source) -> Iterator[str]:
     yield from ("", "", f"def test_{title}() -> None:")
     if finding.trace is None or finding.kind in OF_WAYS or finding.kind == "not_symmetric":
         source.imports.setdefault("eventcore.check", set()).add("check")
-        asked = f"{name}, symmetric=True" if finding.kind == "not_symmetric" else name
-        yield f"    assert {finding.name!r} not in [finding.name for finding in check({asked}).findings]"
+        yield f"    report = check({', '.join([name, *_how(report, finding, source)])})"
+        yield f"    assert {finding.name!r} not in [finding.name for finding in report.findings]"
         return
     source.imports.setdefault("eventcore.check", set()).add("retrace")
     yield f"    start = {source.of(finding.trace.initial)}"
     yield from _commands(finding.trace, source)
     yield f"    assert retrace({name}, start, commands) is None"
+
+
+def _how(report: Report, finding: Finding, source: Source) -> Iterator[str]:
+    """How a check is asked for, so that it comes as far as the one that found this: no other finding may end it."""
+    yield "keep_going=True"
+    if report.instances or finding.kind == "not_symmetric":
+        yield "symmetric=True"
+    if report.distinct > STATES:
+        source.imports["eventcore.check"].add("Bounds")
+        yield f"bounds=Bounds(states={2 * report.distinct})"
 
 
 def _commands(trace: Trace, source: Source) -> Iterator[str]:

@@ -215,7 +215,7 @@ def test_code_that_picks_an_instance_out_is_found() -> None:
     assert (report.verdict, finding.kind) == ("fail", "not_symmetric")
     assert "with the instances changed" in finding.message
     assert finding.trace is not None
-    assert "check(checked, symmetric=True)" in pytest_of(report, "tests.parts:checked")
+    assert "check(checked, keep_going=True, symmetric=True)" in pytest_of(report, "tests.parts:checked")
 
 
 def test_code_that_accepts_from_all_and_does_another_thing_for_one_is_found() -> None:
