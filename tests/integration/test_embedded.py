@@ -159,7 +159,8 @@ def test_an_audit_looks_behind_its_cut_where_events_seem_to_be_missing_before_it
     """Of a log that lost an event, as no log of ours does: what follows the one behind it shows that it was the lane's."""
     whole, torn = FailingLog(), FailingLog()
     with bank_on(whole) as bank:
-        ((_, partition),) = [bank.send(accounts.to("alice", Deposit(amount))) for amount in (1, 2, 3, 4)][0].cut
+        first, *_ = [bank.send(accounts.to("alice", Deposit(amount))) for amount in (1, 2, 3, 4)]
+    ((_, partition),) = first.cut
     provision(torn, wiring, 2)
     with contextlib.closing(whole.follow(ACCOUNT_EVENTS, {partition: 0})) as follower:
         events = follower.poll(10, 0)[partition]
