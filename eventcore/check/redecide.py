@@ -16,7 +16,7 @@ from eventcore.check.replay import Broken, Happened, Streams
 from eventcore.check.source import listed
 from eventcore.check.trace import differences
 from eventcore.context import Context
-from eventcore.errors import Refusal
+from eventcore.errors import DecodeError, Refusal
 from eventcore.turn import Accepted, Refused, Violated, take_turn
 
 Kind = Literal["accepted", "refused", "violated", "raised"]
@@ -145,24 +145,35 @@ def _again(
     if turn.instance in streams.broken:
         found.lost += 1
         return
-    command = turn.command if command_map is None else command_map(turn.command)
-    if command is None:
+    anew = _anew(streams, turn, command_map)
+    if anew is None:
         why = f"{type(turn.command).__name__} is no command of the new version"
         found.passed_over[why] = found.passed_over.get(why, 0) + 1
         return
+    command, now = anew
     found.turns += 1
-    before = streams.state(turn.instance)
-    was, now = _recorded(streams, turn), decision_of(streams.new, before, command, turn.context)
+    was = _recorded(streams, turn)
     difference = _difference(was, now)
     if difference is None:
         return
     key = (type(command).__name__, *difference)
     known = groups.get(key)
     if known is None:
-        example = Example(turn.at, turn.instance, before, command, was, now)
+        example = Example(turn.at, turn.instance, streams.state(turn.instance), command, was, now)
         groups[key] = Group(*key, example, last=turn.at)
     else:
         known.count, known.last = known.count + 1, turn.at
+
+
+def _anew(streams: Streams, turn: Turn, command_map: Carry | None) -> tuple[Any, Decision] | None:
+    """The new version's command and decision; None where it has no such command."""
+    try:
+        command = turn.command if command_map is None else command_map(turn.command)
+    except DecodeError as bad:  # out of the new version's bounds: it does not come as far as `decide`
+        return turn.command, Decision("raised", f"DecodeError: {bad}")
+    if command is None:
+        return None
+    return command, decision_of(streams.new, streams.state(turn.instance), command, turn.context)
 
 
 def _recorded(streams: Streams, turn: Turn) -> Decision:

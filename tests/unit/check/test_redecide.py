@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from types import new_class
+from typing import Annotated, Any
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from eventcore import Aggregate, Context, Value
 from eventcore.check.carry import carried
@@ -163,6 +165,28 @@ def test_what_is_no_decision_is_counted_and_passed_over() -> None:
     gone = redecide(Streams(accounts, itself), told_by([Deposit(1)]), nothing)
     assert gone.passed_over == {"Deposit is no command of the new version": 1}
     assert gone.exit_code == 2, "nothing was decided"
+
+
+def test_a_command_that_the_new_version_does_not_allow_is_a_decision_that_differs() -> None:
+    wide: Any = new_class("Stamp", (Value,), exec_body=lambda names: names.update(__annotations__={"often": int}))
+    narrow: Any = new_class(
+        "Stamp", (Value,), exec_body=lambda names: names.update(__annotations__={"often": Annotated[int, Meta(le=5)]})
+    )
+
+    def decide(_: Page, __: Any, context: Context) -> list[Stamped]:
+        return [Stamped(context.time, context.command_id)]
+
+    decide.__annotations__ = {"_": Page, "__": narrow, "context": Context, "return": list[Stamped]}
+    new = Aggregate("page", Page, decide, stamped)
+    was = Decision("accepted", events=(Stamped(NOW.time, NOW.command_id),))
+    told: list[Told] = [Turn(f"outcomes@{often}", "a", wide(often), NOW, was) for often in (5, 6)]
+    carry, lost = carried([wide], new.command_checks)
+    assert lost == []
+    found = redecide(Streams(new, itself), told, carry)
+    (group,) = found.groups
+    assert (found.turns, group.example.at, group.example.command) == (2, "outcomes@6", wide(6))
+    assert (group.was, group.now) == ("accepted: Stamped", "raised: DecodeError")
+    assert "often: 6 is more than 5" in group.example.now.reason
 
 
 def test_text_and_json_say_the_same() -> None:
