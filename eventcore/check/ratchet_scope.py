@@ -76,11 +76,17 @@ def tried_by(machine: AggregateMachine) -> Tried:
     """What a search of this machine tries and claims."""
     checked, aggregate = machine.checked, machine.aggregate
     domains = Domains(checked.scope)
+    commands = {cls.__name__: _command(domains, cls) for cls in aggregate.command_checks}
+    fields = {where for command in commands.values() for where in command.by}
     claims = {guard.name: Claim("invariant") for guard in aggregate.guards}
     claims |= {each.name: Claim(each.kind, tuple(sorted(map(str, each.fair)))) for each in checked.properties}
     return Tried(
-        {cls.__name__: _command(domains, cls) for cls in aggregate.command_checks},
-        {leaf.where: Field(leaf.evidence, leaf.tried, _declared(checked.scope, leaf.where)) for leaf in machine.leaves},
+        commands,
+        {
+            leaf.where: Field(leaf.evidence, leaf.tried, _declared(checked.scope, leaf.where))
+            for leaf in machine.leaves
+            if leaf.where in fields
+        },
         _listed(checked.scope.contexts) if aggregate.takes_context else None,
         sum(1 for _ in machine.initial()),
         claims,
