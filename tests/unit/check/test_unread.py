@@ -167,8 +167,9 @@ def test_an_unread_field_may_be_summed_stored_and_copied() -> None:
 
 
 def test_initial_states_that_differ_in_an_unread_field_alone_are_one() -> None:
-    for starts in ([Sum()], [Sum(7)], [Sum(7), Sum(8), Sum()]):
-        report = check(Checked(sums(), UNREAD, initial=lambda starts=starts: starts))
+    one, another, several = [Sum()], [Sum(7)], [Sum(7), Sum(8), Sum()]
+    for initial in (lambda: one, lambda: another, lambda: several):
+        report = check(Checked(sums(), UNREAD, initial=initial))
         assert (report.distinct, report.transitions, report.depth) == (2, 3, 2)
 
 
