@@ -19,7 +19,7 @@ from eventcore.aggregate import Aggregate
 from eventcore.annotations import shape_of
 from eventcore.avro.codec import Codec, codec_for
 from eventcore.check.checked import Checked
-from eventcore.check.domain import instances, typed_size
+from eventcore.check.domain import contexts_leaf, instances, typed_size
 from eventcore.check.equality import odd_in
 from eventcore.check.machine import Fault, Outcome, Refusals
 from eventcore.check.remember import Remembered
@@ -61,6 +61,8 @@ class AggregateMachine:
         commands, self.leaves = instances(tuple(self.aggregate.command_checks), checked.scope)
         declared = dict.fromkeys(checked.scope.contexts) if self.aggregate.takes_context else {}
         self.contexts: Sequence[Context] = tuple(declared) or (NOWHEN,)
+        if declared:
+            self.leaves = (*self.leaves, contexts_leaf(self.contexts))
         self.commands: Sequence[Any] = commands
         if len(self.contexts) > 1:
             self.commands = [Asked(command, context) for command in commands for context in self.contexts]

@@ -20,7 +20,8 @@ from uuid import UUID
 from eventcore.annotations import shape_of
 from eventcore.check.sameness import key_of
 from eventcore.check.scope import Key, Scope
-from eventcore.check.source import listed, shown
+from eventcore.check.source import shown
+from eventcore.context import Context
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from eventcore.shape import (
     LONG_MAX,
@@ -57,6 +58,7 @@ SAMPLED_ITEMS = 1  # how many items a container without a bound holds in a sampl
 
 Evidence = Literal["enumerated", "declared", "sampled"]
 RANK: Mapping[Evidence, int] = {"enumerated": 0, "declared": 1, "sampled": 2}
+CONTEXT = "context"  # what a decide is given beside the state and the command; no field has a name without a class
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -224,8 +226,18 @@ def _sampled(shape: Shape, where: str, most: int) -> Domain:
     )
 
 
+def contexts_leaf(contexts: Sequence[Context]) -> Leaf:
+    """What is known of the times and command ids that a decide is given."""
+    said = [f"{each.time.isoformat()} for {each.command_id}" for each in contexts]
+    return Leaf(CONTEXT, "declared", len(contexts), None, _abridged(said))
+
+
 def _few(values: Sequence[object]) -> str:
-    return listed(values) if len(values) <= 6 else f"{listed(values[:5])}, … {listed(values[-1:])}"
+    return _abridged([shown(each) for each in values])
+
+
+def _abridged(said: Sequence[str]) -> str:
+    return ", ".join(said if len(said) <= 6 else [*said[:5], f"… {said[-1]}"])
 
 
 def _samples(shape: Shape) -> Sequence[object]:

@@ -8,7 +8,7 @@ from typing import Any
 from eventcore.annotations import unknown_in
 from eventcore.check.aggregate import CODED_ALL, CODED_SHARE, AggregateMachine
 from eventcore.check.checked import Checked
-from eventcore.check.domain import Leaf
+from eventcore.check.domain import CONTEXT, Leaf
 from eventcore.check.hashing import hash_of
 from eventcore.check.link import link_of
 from eventcore.check.liveness import Answers, Unmet
@@ -46,8 +46,6 @@ def reported(
     verdict: Verdict = "fail" if findings else "inconclusive" if reasons else "pass"
     witnesses = {name: number for name, number in found.witnesses.items() if name != SEEMS_AN_END}
     fired = {cls.__name__: found.fired.get(cls, 0) for cls in machine.aggregate.command_checks}
-    if len(machine.contexts) > 1:
-        fired = {}
     return Report(
         name=machine.name,
         verdict=verdict,
@@ -204,10 +202,9 @@ def _many(count: int | None) -> str:
 def _warnings(machine: AggregateMachine, found: Explored) -> Iterator[str]:
     if not found.exhausted or not found.fired:
         return
-    if len(machine.contexts) == 1:
-        for cls in machine.aggregate.command_checks:
-            if cls not in found.fired:
-                yield f"{cls.__name__} is never accepted"
+    for cls in machine.aggregate.command_checks:
+        if cls not in found.fired:
+            yield f"{cls.__name__} is never accepted"
     for cls in machine.aggregate.event_checks:
         if cls not in found.emitted:
             yield f"{cls.__name__} is never emitted"
@@ -228,6 +225,9 @@ def _doubts(machine: AggregateMachine, found: Explored) -> Iterator[str]:
         )
     for (name, values, typed), owners in _declared(machine.leaves).items():
         yield f"{name} of {', '.join(owners)} took {values}, as declared, of {_many(typed)}; of others nothing is known"
+    for leaf in machine.leaves:
+        if leaf.where == CONTEXT:
+            yield f"the times and command ids of decide were, as declared, {leaf.shown}; of others nothing is known"
     if machine.checked.scope.unread:
         names = ", ".join(machine.checked.scope.unread)
         yield f"{names}: read by nothing, so their values do not matter, as long as they stay within their types' bounds"
@@ -243,7 +243,7 @@ def _declared(leaves: Sequence[Leaf]) -> dict[tuple[str, str, int | None], list[
     """What was declared narrower than its type, fields of one name and one domain together with their classes."""
     found: dict[tuple[str, str, int | None], list[str]] = {}
     for leaf in leaves:
-        if leaf.evidence == "declared" and leaf.tried != leaf.typed:
+        if leaf.evidence == "declared" and leaf.tried != leaf.typed and leaf.where != CONTEXT:
             owner, _, name = leaf.where.rpartition(".")
             found.setdefault((name if owner else "fields", leaf.shown, leaf.typed), []).append(owner or name)
     return found

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import msgspec
 
 from eventcore.avro.codec import Codec, codec_for
-from eventcore.check.aggregate import AggregateMachine, Asked
+from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.hashing import hash_of
 from eventcore.check.search import Explored, Noticed
 from eventcore.errors import DecodeError, InvalidValue
@@ -154,7 +154,7 @@ def load(file: Path, machine: AggregateMachine, how: str = "") -> Explored:
         twice=header.twice,
         turned_away=header.turned_away,
         turned_away_example=codec.decode(header.turned_away_example) if header.turned_away else None,
-        fired=_counted(header.fired, [*machine.aggregate.command_checks, Asked]),
+        fired=_counted(header.fired, list(machine.aggregate.command_checks)),
         emitted=_counted(header.emitted, list(machine.aggregate.event_checks)),
         refusals=header.refusals,
         witnesses=header.witnesses,

@@ -279,6 +279,8 @@ class Search:
                         found.transitions += 1
                         leaves = leaves or following != state
                         fired_kind = kind_of(label)
+                        if fired_kind is Asked:
+                            fired_kind = kind_of(label.command)
                         fired[fired_kind] = fired.get(fired_kind, 0) + 1
                         for event in outcome.events:
                             event_kind = kind_of(event)

@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from eventcore.check.aggregate import AggregateMachine, Asked
+from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.memory import used_bytes
 from eventcore.check.search import Cut, Explored, Noticed, Plan, Pulse, Search, collector_off
 
@@ -188,7 +188,7 @@ class Worker:
 
 def classes_of(machine: AggregateMachine) -> tuple[list[type], list[type]]:
     """The classes that accepted steps and emitted events are counted by."""
-    return [*machine.aggregate.command_checks, Asked], [*machine.aggregate.event_checks]
+    return [*machine.aggregate.command_checks], [*machine.aggregate.event_checks]
 
 
 def _by_place(counts: dict[type, int], classes: Sequence[type]) -> dict[int, int]:

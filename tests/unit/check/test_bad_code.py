@@ -464,3 +464,19 @@ def test_a_decide_with_a_context_is_inconclusive_until_contexts_are_declared() -
     contexts = [Context.at(datetime(year, 1, 1, tzinfo=UTC), UUID(int=1)) for year in (1999, 2026)]
     report = check(Checked(aggregate, Scope(contexts=contexts)))
     assert (report.verdict, report.distinct) == ("pass", 9)
+    assert "ids of decide were, as declared, 1999-01-01T00:00:00+00:00 for 00000000-" in str(report)
+    assert [(leaf["field"], leaf["tried"]) for leaf in data_of(report)["domains"]][-1] == ("context", 2)
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_command_that_no_context_makes_acceptable_is_warned_of(workers: int | None) -> None:
+    def decide(box: Box, command: Command, context: Context) -> list[Event]:
+        require(isinstance(command, Switch) or context.time.year > 2030, "too_early")
+        return machines.decide(box, command)
+
+    aggregate = Aggregate("box", Box, decide, machines.evolve)
+    for years in ([2026], [2026, 2027]):
+        contexts = [Context.at(datetime(year, 1, 1, tzinfo=UTC), UUID(int=1)) for year in years]
+        report = check(aggregate, scope=Scope(contexts=contexts), workers=workers)
+        assert report.fired == {"Switch": 24 * len(years), "Break": 0}
+        assert list(report.warnings) == ["Break is never accepted", "Broke is never emitted"]
