@@ -34,6 +34,7 @@ import msgspec
 from eventcore.topics import Topics
 
 RECORD_BYTES_MAX = 1_000_000  # key, value and headers together: what a broker accepts by default, less its framing
+POLL_BYTES_MAX = 16_000_000  # about; as a fetch of a broker has: 5,000 records of the largest size would be 5 GB
 ENVELOPE_HEADER = "eventcore"
 FILLER = "eventcore-filler"  # the header of a record that says nothing: followers pass over it
 KEEP_FOREVER = -1
@@ -64,6 +65,12 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     envelope: bytes | None
     time_ms: int
     headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def bytes_of(record: Recorded) -> int:
+    """How much of POLL_BYTES_MAX a record takes."""
+    size = len(record.key or b"") + len(record.value or b"") + len(record.envelope or b"")
+    return size + sum(len(name) + len(value) for name, value in record.headers) if record.headers else size
 
 
 class Hanging(msgspec.Struct, frozen=True):
@@ -151,6 +158,7 @@ class Follower(Protocol):
     def poll(self, most: int, timeout_s: float) -> Mapping[int, Sequence[Recorded]]:
         """Return at most `most` records by partition, waiting up to `timeout_s` for the first and not for more.
 
+        They have about POLL_BYTES_MAX at most, in all; one record is returned always.
         An empty answer means that the time passed, or that only gaps were passed over: `positions` tells.
         Raises LogUnavailable when the log stays away; the follower may be polled again.
         """

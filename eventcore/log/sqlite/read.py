@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from eventcore.errors import WrongUse
-from eventcore.log.port import Recorded
+from eventcore.log.port import POLL_BYTES_MAX, Recorded
 from eventcore.log.sqlite.faults import fault
 from eventcore.log.sqlite.file import Table, connect
 from eventcore.log.sqlite.store import Row, Store
@@ -71,23 +71,37 @@ class SqliteFollower:
         found: dict[int, Sequence[Recorded]] = {}
         if self._seen == (commits, version):
             return found
+        room = POLL_BYTES_MAX
         for partition, at in list(self._tables.items()):
-            rows: list[Row] = self._connection.execute(at.read, (self._positions[partition], most)).fetchall()
-            if rows:
-                found[partition] = _recorded(rows)
-                self._positions[partition] = rows[-1][0] + 1
-                most -= len(rows)
+            records, room = self._records(at, self._positions[partition], most, room)
+            if records:
+                found[partition] = records
+                self._positions[partition] = records[-1].offset + 1
+                most -= len(records)
                 self._tables[partition] = self._tables.pop(partition)  # to the end: the others come first next time
-                if most == 0:
+                if most == 0 or room <= 0:
                     return found
         self._seen = (commits, version)
         return found
 
-
-def _recorded(rows: list[Row]) -> list[Recorded]:
-    return [
-        Recorded(offset, key, value, envelope, time_ms)
-        if headers is None
-        else Recorded(offset, key, value, envelope, time_ms, _unpack_headers(headers))
-        for offset, time_ms, key, value, envelope, headers in rows
-    ]
+    def _records(self, at: Table, start: int, most: int, room: int) -> tuple[list[Recorded], int]:
+        """At most `most` records of a partition, none more once `room` bytes are full, and the room that is left."""
+        records: list[Recorded] = []
+        cursor = self._connection.execute(at.read, (start, most))
+        try:
+            row: Row
+            for (
+                row
+            ) in cursor:  # one by one: 0.3 µs each more than all at once, which would be in memory before it is known
+                offset, time_ms, key, value, envelope, headers = row
+                room -= len(key) + len(value or b"") + len(envelope or b"")
+                if headers is None:
+                    records.append(Recorded(offset, key, value, envelope, time_ms))
+                else:
+                    room -= len(headers)
+                    records.append(Recorded(offset, key, value, envelope, time_ms, _unpack_headers(headers)))
+                if room <= 0:
+                    break
+        finally:
+            cursor.close()  # else it would hold on to what the file was when it began
+        return records, room

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
 import pytest
 
 from eventcore.errors import DataError, InvalidValue, UnknownName
-from eventcore.log.port import Log, Record, Recorded
-from tests.contracts.log.places import POLL_S, TOPICS, keys, owned, read, record
+from eventcore.log.port import POLL_BYTES_MAX, RECORD_BYTES_MAX, Log, Record, Recorded
+from tests.contracts.log.places import POLL_S, TOPICS, Place, keys, owned, read, record
 
 
 def test_a_record_comes_back_as_it_was_written(log: Log) -> None:
@@ -86,6 +87,24 @@ def test_committed_records_between_aborted_ones_are_read_in_order_and_once(log: 
     found = read(log, TOPICS.events)
     assert keys(found) == [f"{batch}.{i}" for batch in range(12) if batch % 3 for i in range(3)]
     assert [r.offset for r in found] == committed == sorted(set(committed))
+
+
+def test_a_poll_is_bounded_by_bytes_too_and_goes_on_where_it_stopped(embedded: Place) -> None:
+    """A broker's fetch has such a bound; what it has fetched already it returns."""
+    large = [Record(str(n).encode(), bytes(RECORD_BYTES_MAX - 10), None, 1_000) for n in range(40)]
+    for partition in (0, 1):
+        for each in large:
+            embedded.log.append(TOPICS.commands, partition, [each])
+    embedded.log.append(TOPICS.commands, 0, [record("last")])
+    with contextlib.closing(embedded.log.follow(TOPICS.commands, {0: 0, 1: 0})) as follower:
+        seen: dict[int, list[Recorded]] = {0: [], 1: []}
+        while polled := follower.poll(1_000, 0.0):
+            size = sum(len(found.value or b"") for records in polled.values() for found in records)
+            assert size < POLL_BYTES_MAX + RECORD_BYTES_MAX
+            for partition, records in polled.items():
+                seen[partition] += records
+    assert keys(seen[0]) == [*map(str, range(40)), "last"]
+    assert keys(seen[1]) == [*map(str, range(40))]
 
 
 def test_partitions_are_apart(log: Log) -> None:
