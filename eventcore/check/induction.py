@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from eventcore.aggregate import Aggregate
+from eventcore.annotations import unknown_in
 from eventcore.check.abstraction import Abstraction, settled_for
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
@@ -149,7 +150,7 @@ def induction(
     machine = AggregateMachine(checked)
     typed = typed_states(checked, cells)
     found = search(machine, Plan(within=machine.judged.scope.within, bounds=bounds, keep_going=True), silent)
-    exhausted = found.exhausted and not _sampled(machine)
+    exhausted = found.exhausted and not (_sampled(machine) or unsteady_in(found.noticed) or anything_in(machine))
     reached, inside = set(found.states), set(typed.satisfying)
     steps = leaving = 0
     wrongs: list[Noticed | Fault] = [*found.noticed]
@@ -214,6 +215,12 @@ def sampled_columns(machine: AggregateMachine) -> set[str]:
     one_context = machine.aggregate.takes_context and not machine.checked.scope.contexts
     kinds = machine.aggregate.command_checks
     return {cls.__name__ for cls in kinds if one_context or domains.of_class(cls).evidence == "sampled"}
+
+
+def anything_in(machine: AggregateMachine) -> list[str]:
+    """The fields of states and events that are typed Any: what was met of them may not be all that there is."""
+    classes = (machine.aggregate.state_type, *machine.aggregate.event_checks)
+    return [where for cls in classes for where in unknown_in(cls)]
 
 
 def _sampled(machine: AggregateMachine) -> list[str]:

@@ -18,12 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventcore.aggregate import Aggregate
-from eventcore.annotations import unknown_in
 from eventcore.check.abstraction import Abstraction, Row, settled_for, untold
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
 from eventcore.check.hashing import hash_of
-from eventcore.check.induction import Typed, sampled_columns, sweep, typed_states
+from eventcore.check.induction import Typed, anything_in, sampled_columns, sweep, typed_states
 from eventcore.check.judge import Judge
 from eventcore.check.machine import Fault, unsteady_in
 from eventcore.check.matrix_cells import Cell, Tallies, settled
@@ -211,9 +210,8 @@ def _gaps(machine: AggregateMachine, found: Explored) -> Iterator[str]:
         yield f"the search was cut ({cut}), {len(found.states) - found.expanded:,} states not expanded"
     if any((each.kind, each.name) == ("raises", "within") for each in found.noticed):
         yield "Scope(within=...) raises, so nobody knows which states it would let in"
-    for cls in (machine.aggregate.state_type, *machine.aggregate.event_checks):
-        for where in unknown_in(cls):
-            yield f"{where} is Any, so nobody knows what else it may hold"
+    for where in anything_in(machine):
+        yield f"{where} is Any, so nobody knows what else it may hold"
     for leaf in machine.leaves:
         if leaf.evidence == "sampled":
             yield f"{leaf.where} was sampled"

@@ -126,6 +126,24 @@ def test_nothing_is_proved_of_code_that_gives_two_results_for_one_input() -> Non
     assert any("gave two results for one input" in reason for reason in answer.reasons)
 
 
+def test_nobody_says_of_code_with_two_results_or_of_any_that_nothing_reaches_a_state() -> None:
+    turns = count()
+
+    def decide_once_in_a_while(toss: Toss, _command: Throw) -> list[Thrown]:
+        return [Thrown()] if next(turns) % 3 == 1 or toss.n > 4 else []
+
+    def small(toss: Toss) -> bool:
+        return toss.n < 6
+
+    def on(toss: Toss, _event: Thrown) -> Toss:
+        return replace(toss, n=toss.n + 1)
+
+    code = Aggregate("toss", Toss, decide_once_in_a_while, on, invariants=[small])
+    answer = induction(code, Abstraction(derived(Toss), Scope({"n": (0, 5)})))
+    assert not answer.exhausted
+    assert all(question.reach != "unreachable" for question in answer.questions)
+
+
 def test_where_states_have_no_end_induction_says_so_and_proves_nothing() -> None:
     answer = induction(three)
     assert answer.verdict == "inconclusive"
