@@ -36,7 +36,7 @@ from eventcore.topics import Topics
 RECORD_BYTES_MAX = 1_000_000  # key, value and headers together: what a broker accepts by default, less its framing
 POLL_BYTES_MAX = 16_000_000  # about; as a fetch of a broker has: 5,000 records of the largest size would be 5 GB
 ENVELOPE_HEADER = "eventcore"
-FILLER = "eventcore-filler"  # the header of a record that says nothing: followers pass over it
+FILLER = "eventcore-filler"  # the only thing in a record that says nothing, an empty header: followers pass over it
 KEEP_FOREVER = -1
 REPLIES_KEPT_MS = 3_600_000  # whoever has not read a reply by then asks again
 REPLIES_KEPT_BYTES = 256_000_000  # a partition: clients that nobody stops must not fill the cluster's disks

@@ -105,7 +105,7 @@ class KafkaFollower:
             elif len(headers) == 1 and headers[0][0] == ENVELOPE_HEADER:
                 envelope, others = headers[0][1], NO_HEADERS
             else:
-                if headers[0][0] == FILLER:
+                if _says_nothing(message, headers):
                     self._positions[partition] = max(self._positions[partition], message.offset() + 1)
                     continue
                 envelope, others = apart(headers)
@@ -148,6 +148,17 @@ class KafkaFollower:
                 "and reachable from here? Poll again: reading goes on by itself when it is back"
             ) from raised
         self._away.seen = False
+
+
+def _says_nothing(message: Any, headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """Whether a record is a filler, as an owner writes it to end what hangs. With anything else in it, it is somebody's."""
+    return (
+        len(headers) == 1
+        and headers[0][0] == FILLER
+        and not headers[0][1]
+        and not message.key()
+        and message.value() is None
+    )
 
 
 def apart(headers: Sequence[tuple[str, bytes | None]]) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from eventcore.errors import DataError, InvalidValue, UnknownName
-from eventcore.log.port import POLL_BYTES_MAX, RECORD_BYTES_MAX, Log, Record, Recorded
+from eventcore.log.port import FILLER, POLL_BYTES_MAX, RECORD_BYTES_MAX, Log, Record, Recorded
 from tests.contracts.log.places import POLL_S, TOPICS, Place, keys, owned, read, record
 
 
@@ -29,6 +29,23 @@ def test_a_record_comes_back_as_it_was_written(log: Log) -> None:
         Recorded(offset, r.key, r.value, r.envelope, r.time_ms, r.headers)
         for offset, r in zip(offsets, written, strict=True)
     ]
+
+
+def test_a_record_that_bears_the_header_of_a_filler_and_says_something_is_read(log: Log) -> None:
+    """Whoever writes a command may write headers, too; it has an outcome all the same."""
+    filler = (FILLER, b"")
+    written = [
+        Record(b"alice", b"a command", b"envelope", 1_000, (filler,)),
+        Record(b"alice", b"a command", None, 1_001, (filler,)),
+        Record(b"alice", None, None, 1_002, (filler,)),
+        Record(b"", b"a command", None, 1_003, (filler,)),
+        Record(b"", b"", None, 1_004, (filler,)),
+        Record(b"", None, None, 1_005, (filler, ("another", b""))),
+        Record(b"", None, None, 1_006, ((FILLER, b"said"),)),
+        Record(b"", None, b"envelope", 1_007, (filler,)),
+    ]
+    log.append(TOPICS.commands, 0, written)
+    assert [found.time_ms for found in read(log, TOPICS.commands)] == [each.time_ms for each in written]
 
 
 def test_a_record_without_a_time_is_stamped_by_the_log(log: Log) -> None:
