@@ -116,7 +116,8 @@ class Domains:
         size = prod(part.size for part in parts)
 
         def make() -> Iterator[Value]:
-            return (cls(*each) for each in product(*(list(part.make()) for part in parts)))
+            made = product(*(list(part.make()) for part in parts))
+            return (cls(**dict(zip(cls.__struct_fields__, each, strict=True))) for each in made)
 
         return Domain(size, make, tuple(leaf for part in parts for leaf in part.leaves))
 

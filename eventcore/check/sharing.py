@@ -26,7 +26,7 @@ def sharing(cls: type[Value]) -> Callable[[Any], Any]:
     parts: list[str] = []
     for number, (name, is_shared) in enumerate(zip(names, shared, strict=True)):
         given[f"keep{number}"] = pools[number].setdefault
-        parts.append(f"keep{number}(s.{name}, s.{name})" if is_shared else f"s.{name}")
+        parts.append(f"{name}=keep{number}(s.{name}, s.{name})" if is_shared else f"{name}=s.{name}")
     source = f"lambda s: cls({', '.join(parts)})"
     made: Callable[[Any], Any] = eval(source, given)  # noqa: S307 - made here from field names, never from data
     return made

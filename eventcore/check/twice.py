@@ -32,7 +32,7 @@ def anew(value: T) -> T:
 def _anew(value: object) -> object:
     match value:
         case Struct():
-            return type(value)(*(_anew(getattr(value, name)) for name in value.__struct_fields__))
+            return type(value)(**{name: _anew(getattr(value, name)) for name in value.__struct_fields__})
         case tuple():
             return tuple(_anew(item) for item in cast("tuple[object, ...]", value))
         case frozenset():

@@ -107,7 +107,7 @@ class Watch:
         with contextlib.suppress(
             Exception, Opaque
         ):  # a class that looks at its fields when it is made; no state, no watch
-            self.state = made(*self._nothings.values())
+            self.state = made(**self._nothings)
 
     def at(self, real: Any) -> Any:
         """The watched state, standing for a real one from now on."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
+from msgspec import Meta
 
-from eventcore import Context
+from eventcore import Aggregate, Context, Value
 from eventcore.check import Bounds, Checked, Scope, always, always_step, check, retrace, sometimes
 from eventcore.check.machine import Outcome
 from eventcore.check.properties import Step
@@ -153,6 +156,36 @@ def test_contexts_that_decide_never_sees_are_not_tried_one_by_one() -> None:
     contexts = [Context(0, bytes(15) + bytes([each])) for each in (1, 2, 2)]
     report, plain = check(box_of(), scope=Scope(contexts=contexts)), check(box_of())
     assert (report.transitions, report.refused, report.labels) == (plain.transitions, plain.refused, plain.labels)
+
+
+class Named(Value, kw_only=True):
+    """A state whose fields have to be named."""
+
+    lit: frozenset[int] = frozenset()
+    turns: Annotated[int, Meta(ge=0, le=1)] = 0
+
+
+class Light(Value, kw_only=True):
+    """Light one of two."""
+
+    which: Annotated[int, Meta(ge=0, le=1)]
+
+
+class Lit(Value, kw_only=True):
+    """One was lit."""
+
+    which: int
+
+
+def test_fields_that_have_to_be_named_are_searched_as_others_are() -> None:
+    def decide(named: Named, light: Light) -> list[Lit]:
+        return [] if light.which in named.lit else [Lit(which=light.which)]
+
+    def evolve(named: Named, lit: Lit) -> Named:
+        return Named(lit=named.lit | {lit.which}, turns=1 - named.turns)
+
+    report = check(Aggregate("named", Named, decide, evolve))
+    assert (report.verdict, report.distinct, report.transitions) == ("pass", 4, 9)
 
 
 def test_what_is_sampled_never_passes_and_names_the_switch() -> None:
