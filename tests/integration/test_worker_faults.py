@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 
 import pytest
 
 from eventcore import Aggregate, Value
-from eventcore.app import App, Client, supervision
-from eventcore.app.outcome import command_record
+from eventcore.app import App, Client, Worker, supervision
 from eventcore.app.wiring import provision
 from eventcore.errors import BrokenLog
 from eventcore.log.memory import MemoryLog
@@ -161,15 +162,14 @@ def test_a_projection_whose_fold_raises_halts_alone(log: FailingLog) -> None:
         client.close()
 
 
-def test_a_decide_that_ends_the_program_is_shown_and_its_siblings_go_on(log: FailingLog) -> None:
+def test_a_decide_that_ends_the_program_stops_its_instance_and_its_lane_goes_on(log: FailingLog) -> None:
+    one, other = [name for name in map("c{}".format, range(99)) if partition_of(name.encode(), PARTITIONS) == 0][:2]
     with running(app, log, views()) as run:
         client = Client(app, log)
-        exits = counters.to(name_in(0), Count("exit"))
-        log.append("count.counter.commands", 0, [command_record(app.wiring.machine("counter"), exits, 1_000)])
-        halted = run.child("count.counter[0]")
-        wait_until(lambda: halted.status == "halted", "the lane to halt")
-        assert halted.reason == "SystemExit: 3"
-        assert client.send(counters.to(name_in(1), Count()), timeout_s=WAIT_S).accepted
+        exits = client.send(counters.to(one, Count("exit")), timeout_s=WAIT_S)
+        assert (exits.kind, exits.reason, exits.message) == ("parked", "raised", "SystemExit: 3")
+        assert client.send(counters.to(other, Count()), timeout_s=WAIT_S).accepted
+        assert run.child("count.counter[0]").status == "running"
         client.close()
 
 
@@ -181,3 +181,28 @@ def test_a_worker_can_be_stopped_while_a_child_waits(log: FailingLog, monkeypatc
         log.append("count.counter.commands", 0, [Record(b"x", b"garbage", b"garbage", 1_000)])
         wait_until(lambda: run.child("count.counter[0]").status == "waiting", "the lane to wait")
     assert run.child("count.counter[0]").status == "stopped"
+
+
+@pytest.mark.parametrize("when", ["it begins", "it works"])
+def test_a_worker_that_is_interrupted_ends_its_threads_before_it_raises(when: str) -> None:
+    """As Ctrl-C does in a program that calls `run` itself."""
+    log = MemoryLog()
+    provision(log, app.wiring, PARTITIONS)
+    worker = Worker(app, log, views())
+
+    def interrupts() -> None:
+        if when == "it works":
+            wait_until(lambda: worker.ready, "every part to run")
+        else:
+            wait_until(lambda: bool(worker.members), "the worker to begin")
+        signal.raise_signal(signal.SIGINT)
+
+    before = set(threading.enumerate())
+    interrupter = threading.Thread(target=interrupts)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        worker.run()
+    interrupter.join(WAIT_S)
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert left <= {"watchdog"}, "it is told to look no more, and is not waited for"
+    assert {child.status for child in worker.children} <= {"stopped", "starting"}

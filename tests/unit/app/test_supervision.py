@@ -124,9 +124,10 @@ def test_a_log_that_is_broken_is_not_read_twice(lane: Troubled, child: Supervise
     assert lane.begun == 1
 
 
-def test_what_nobody_foresaw_is_tried_a_few_times(lane: Troubled, child: Supervised) -> None:
-    lane.trouble = lambda _: ZeroDivisionError("in a driver")
-    assert ended(child) == ("halted", "ZeroDivisionError: in a driver")
+@pytest.mark.parametrize("fault", [ZeroDivisionError("in a driver"), SystemExit("in a driver")])
+def test_what_nobody_foresaw_is_tried_a_few_times(lane: Troubled, child: Supervised, fault: BaseException) -> None:
+    lane.trouble = lambda _: fault
+    assert ended(child) == ("halted", f"{type(fault).__name__}: in a driver")
     assert lane.begun == supervision.UNFORESEEN_MAX
 
 
