@@ -28,7 +28,7 @@ from eventcore.errors import NotSupported, UnknownName
 from eventcore.value import Map
 
 Change = Mapping[Any, Any]  # which instance takes the place of which
-NOT_THERE = "not there"
+NOT_THERE = object()  # equals nothing that a Map holds
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,19 @@ def test_states_have_one_key_exactly_where_they_are_of_one_orbit(one: Held, othe
     assert (orbits.key(one) == orbits.key(other)) == (other in orbit(one))
 
 
+class Said(Value):
+    """What clients have said, in words of any kind."""
+
+    words: Map[str]
+
+
+def test_what_a_map_holds_is_never_taken_for_nothing() -> None:
+    orbits = Orbits(Symmetry(CLIENTS, ["client"], naming=["words"]), Said)
+    words = ["", "None", "not there", "NOT_THERE"]
+    keys = {orbits.key(Said(Map())), *(orbits.key(Said(Map({"a": word}))) for word in words)}
+    assert len(keys) == 1 + len(words)
+
+
 # --- any machine of alike instances ----------------------------------------------------------------------------------
 
 Cell = Annotated[int, Meta(ge=0, lt=4)]
