@@ -104,17 +104,20 @@ class Worker:
         """Run until `stop`, or until every part has failed; return the children with what became of them.
 
         Raises OwnedElsewhere where another worker has an embedded log. What does not end within `drain_s` of being told
-        to is left as it is (`cut_off`): its threads end with the process.
+        to is left as it is (`cut_off`): its threads end with the process. Whatever ends it, Ctrl-C too, it drains first; a
+        second Ctrl-C cuts that short.
         """
         self._set_up()
-        self._watchdog.thread.start()
         try:
+            self._watchdog.thread.start()
             for thread in self._threads():
                 thread.start()
             self._wait()
-            self._drain()
         finally:
-            self._watchdog.end()
+            try:
+                self._drain()
+            finally:
+                self._watchdog.end()
         if self._refused is not None:
             raise self._refused
         return self.children
@@ -184,6 +187,8 @@ class Worker:
             follower.end()
         deadline = time.monotonic() + self._drain_s
         for thread in (*self._threads(), *self._lane_threads()):
+            if thread.ident is None:
+                continue  # an interrupt came before it was started
             thread.join(max(0.0, deadline - time.monotonic()))
         for child in self.children:
             if child.thread.is_alive() and not child.failed:
@@ -204,7 +209,7 @@ class Worker:
     def _watched(self) -> Iterable[Watched]:
         for child in (*self.children, *self._left_behind):
             if child.thread.is_alive():
-                yield Watched(f"{child.name} ({id(child):x})", child.beats, child.busy)
+                yield Watched(f"{child.name} ({id(child):x})", child.beats + child.part.beats, child.busy)
         for member in self.members:
             if member.thread.is_alive():
                 yield Watched(member.name, member.beats, busy=True)
