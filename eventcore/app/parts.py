@@ -85,6 +85,11 @@ class LanePart:
         return frozenset((self.lane.partition,))
 
     @property
+    def beats(self) -> int:
+        """A number that changes while it goes on within a call. Any thread."""
+        return self.lane.beats
+
+    @property
     def position(self) -> Cut:
         """How far it has read its commands."""
         return self.lane.position
@@ -131,6 +136,11 @@ class FollowerPart:
     def partitions(self) -> frozenset[int]:
         """Those that it reads."""
         return self._partitions
+
+    @property
+    def beats(self) -> int:
+        """Nothing: each of its calls is short."""
+        return 0
 
     @property
     def position(self) -> Cut:

@@ -18,7 +18,8 @@ BATCH_TURNS_MAX = 1_000
 BATCH_BYTES_MAX = 4_000_000  # of commands in one transaction; what is written for them is about twice as much
 
 BATCH_DECIDE_S = 1.0  # how long the turns of one batch may take; far below the age at which a broker aborts them
-BATCH_TURNS_FIRST = 128  # of a lane that does not know yet how long its turns take
+BATCH_TURNS_FIRST = 8  # of a lane that does not know yet how long its turns take
+BATCH_TURNS_GROW = 16  # times as many in the next batch at most: 8, 128, 1,000
 
 
 class Pace:
@@ -29,7 +30,8 @@ class Pace:
 
     def note(self, turns: int, seconds: float) -> None:
         """So many turns took so long."""
-        self.most = max(1, min(BATCH_TURNS_MAX, int(BATCH_DECIDE_S * turns / max(seconds, 1e-9))))
+        fitting = int(BATCH_DECIDE_S * turns / max(seconds, 1e-9))
+        self.most = max(1, min(BATCH_TURNS_MAX, self.most * BATCH_TURNS_GROW, fitting))
 
 
 class Intake:

@@ -34,6 +34,7 @@ from eventcore.topics import Topics
 logger = logging.getLogger(__name__)
 
 READ_MOST = 5_000  # records a poll: enough to amortise it, small enough to stay out of the way
+FOLD_AT_ONCE = 500  # events between two signs of life: an evolve may be slow
 STALLED_S = 60.0  # a log that yields nothing for this long below its own end is not going to
 
 Progress = Callable[[str, int, int], None]  # (topic and partition, records read, offset to be reached)
@@ -139,12 +140,16 @@ def _read(
         memory.marked = state.outcomes_until
     folder = Folder(aggregate, topics.events, partition, events, memory, tail=state is not None)
     start, end = marks.events.offset, log.end(topics.events, partition)
+    what = f"{topics.events}[{partition}]"
     for records in read_to(log, topics.events, partition, end, progress, start=start):
-        folder.read(records)
+        for at in range(0, len(records), FOLD_AT_ONCE):
+            if at:
+                progress(f"{what}, folded", records[at].offset, end)
+            folder.read(records[at : at + FOLD_AT_ONCE])
     outcomes = Outcomes(topics.outcomes, partition, memory, tail=state is not None)
     start, end = marks.outcomes.offset, log.end(topics.outcomes, partition)
     for records in read_to(log, topics.outcomes, partition, end, progress, start=start):
         outcomes.read(records)
     outcomes.check_end(folder.gap)
-    folder.judge()
+    folder.judge(lambda done: progress(f"{what}, judged", done, len(memory.instances)))
     return memory

@@ -7,7 +7,7 @@ are, the next event of a sound instance, in a third of the time, and gives every
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eventcore.aggregate import Aggregate
@@ -24,6 +24,8 @@ from eventcore.log.port import Recorded
 from eventcore.topics import ID_BYTES_MAX
 
 logger = logging.getLogger(__name__)
+
+JUDGE_AT_ONCE = 100  # instances between two signs of life
 
 
 def advance(memory: LaneMemory, term: int, stamp: int) -> None:
@@ -178,10 +180,15 @@ class Folder:
         self._memory.instances[key] = (state, version + 1)
         self._memory.dirty.add(key)
 
-    def judge(self) -> None:
-        """R4: quarantine every instance whose state today's invariants or types refuse, and all that R2 and R3 met."""
+    def judge(self, progress: Callable[[int], None]) -> None:
+        """R4: quarantine every instance whose state today's invariants or types refuse, and all that R2 and R3 met.
+
+        `progress` is called after every JUDGE_AT_ONCE instances with how many were judged: invariants may be slow.
+        """
         memory = self._memory
-        for key, (state, version) in memory.instances.items():
+        for done, (key, (state, version)) in enumerate(memory.instances.items()):
+            if done and not done % JUDGE_AT_ONCE:
+                progress(done)
             if (broken := self._broken_by(state)) is not None:
                 why = beginning(f"its stored state at version {version} breaks {broken}")
                 if memory.unsound.setdefault(key, why) is why:

@@ -116,6 +116,15 @@ class LaneRunner:
         return self._started()[0].term
 
     @property
+    def beats(self) -> int:
+        """A number that changes with each turn, also within a batch: whoever watches sees that it is slow, and alive.
+
+        Any thread; nothing is counted for it.
+        """
+        lane = self._lane
+        return 0 if lane is None else lane.memory.outcome_sequence
+
+    @property
     def checkpoint_under_way(self) -> bool:
         """Whether there are snapshots still to be written, which is done while no command is at hand."""
         return self._started()[0].checkpoints.under_way
@@ -292,7 +301,7 @@ class LaneRunner:
         writer = self._owned()
         began = time.monotonic()
         batch = lane.take(records, wall_clock_ms())
-        self._pace.note(len(records), time.monotonic() - began)
+        self._pace.note(len(batch.outcomes), time.monotonic() - began)  # a release decides many turns
         if batch.events:
             writer.append(self.topics.events, batch.events)
         writer.append(self.topics.outcomes, batch.outcomes)

@@ -284,7 +284,9 @@ def test_a_slow_decide_makes_batches_small_and_a_fast_one_makes_them_large_again
     for turns, seconds in ((128, 64.0), (2, 1.0), (1, 30.0), (1, 0.01), (100, 0.0)):
         pace.note(turns, seconds)
         most.append(pace.most)
-    assert most == [2, 2, 1, 100, intake.BATCH_TURNS_MAX]
+    assert most == [2, 2, 1, 16, 256]
+    pace.note(256, 0.0)
+    assert pace.most == intake.BATCH_TURNS_MAX
 
 
 class RetainingLog(MemoryLog):

@@ -9,7 +9,7 @@ import pytest
 from eventcore import Aggregate, Context
 from eventcore.avro.control import Control, Discard, Release, write_control
 from eventcore.avro.envelope import NOTHING, Options, SagaStep, command_envelope, read_envelope
-from eventcore.lane import backlog
+from eventcore.lane import backlog, intake
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Record
 from tests.bank import (
@@ -357,3 +357,25 @@ def test_a_backlog_counts_what_it_holds() -> None:
     assert held.drop(b"1" * 16) is None
     assert held == backlog.Backlog()
     assert replace(held) == held
+
+
+def test_each_turn_of_a_batch_and_of_a_release_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watchdog ends a process whose lane shows none, at the same place in each of its lives."""
+    monkeypatch.setattr(intake, "BATCH_TURNS_FIRST", 100)
+    log = poisoned(*(command("alice", Deposit(1), n) for n in range(20)))
+    beats: list[int] = []
+
+    def noting(account: Account, command: Command, context: Context) -> list[Event]:
+        beats.append(lane.beats)
+        return mended(account, command, context)
+
+    slow = Aggregate("account", Account, noting, evolve)
+    lane = lane_on(log, aggregate=slow)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of these commands
+    lane.start()
+    send(log, order("alice", Release(), "r"))
+    assert lane.step(0.0) == 1
+    assert len(set(beats)) == 21  # in one batch, the one that fell among them
+    beats.clear()
+    send(log, *(command("bob", Deposit(1), f"b{n}") for n in range(30)))
+    assert lane.step(0.0) == 30
+    assert len(set(beats)) == 30

@@ -108,6 +108,18 @@ def test_reading_reports_how_far_it_is() -> None:
     assert seen == [("bank.account.events[0]", 7, 7), ("bank.account.outcomes[0]", 9, 9)]
 
 
+def test_a_restore_shows_signs_of_life_while_it_folds_and_judges() -> None:
+    log = memory_log()
+    for at in range(0, 1_100, 100):
+        decide_all(log, *(command(f"account {n}", Deposit(5), n) for n in range(at, at + 100)))
+    seen: list[tuple[str, int, int]] = []
+    restore(log, accounts, TOPICS, 0, EVENTS, lambda what, done, end: seen.append((what, done, end)))
+    folded = [("bank.account.events[0], folded", at, 1_100) for at in (500, 1_000)]
+    judged = [("bank.account.events[0], judged", done, 1_100) for done in range(100, 1_100, 100)]
+    read = [("bank.account.events[0]", 1_100, 1_100), ("bank.account.outcomes[0]", 1_100, 1_100)]
+    assert seen == [read[0], *folded, read[1], *judged]
+
+
 # --- R1 and R5: what is missing stops the lane ------------------------------------------------------------------------
 
 
