@@ -151,13 +151,23 @@ class Supervised:
             while not self._stop.is_set() and not self.failed:
                 self._run_until_fault()
         finally:
-            try:
-                self.part.close()
-            except SystemFault as fault:
-                logger.warning("%s is left as it is: %s", self.name, fault)
+            self._close()
             self.busy = False
             if not self.failed:
                 self.status = self._ending
+
+    def _close(self) -> None:
+        try:
+            self.part.close()
+        except SystemFault as fault:
+            logger.warning("%s is left as it is: %s", self.name, fault)
+        except (
+            BaseException
+        ) as unforeseen:  # whatever it is, this thread ends here, and how the part ended is to be seen
+            logger.exception("%s could not be closed, for a reason that nobody foresaw; it is left as it is", self.name)
+            if not self.failed:
+                self.status = "halted"
+                self.reason = f"closing it raised {type(unforeseen).__name__}: {unforeseen}"
 
     def _run_until_fault(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -158,6 +159,25 @@ def test_a_part_that_is_told_to_end_finishes_and_one_that_lost_its_partition_doe
         child.end("released", drop=drop)
         child.thread.join(WAIT_S)
         assert (child.status, lane.finished) == ("released", finished)
+
+
+@pytest.mark.parametrize("trouble", [None, BrokenLog("bank.account.events[0]@3", "sequence 5 follows 3")])
+def test_a_part_that_cannot_be_closed_is_not_shown_as_running(
+    lane: Troubled, child: Supervised, monkeypatch: pytest.MonkeyPatch, trouble: BrokenLog | None
+) -> None:
+    lane.trouble = lambda _: trouble
+    child.thread.start()
+    wait_until(lambda: child.status in ("running", "halted"), "it to run or to halt")
+
+    def close() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(lane, "close", close)
+    child.end()
+    child.thread.join(WAIT_S)
+    assert (child.status, child.failed, child.ready, child.busy) == ("halted", True, False, False)
+    if trouble is None:
+        assert child.reason == "closing it raised OperationalError: disk I/O error"
 
 
 def test_a_restore_can_be_interrupted(lane: Troubled, child: Supervised) -> None:
