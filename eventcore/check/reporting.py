@@ -21,6 +21,7 @@ from eventcore.check.search import SEEMS_AN_END, Explored, Noticed
 from eventcore.check.source import shown
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.check.traced import trace_along
+from eventcore.check.unread import READ
 
 WHOLE = "states are kept whole and compared by equality: no two are taken for one"
 UNCUT = "a search that is not cut"
@@ -56,7 +57,7 @@ def reported(
         findings=findings,
         reasons=reasons,
         warnings=[*_warnings(machine, found), *_idle(answers)],
-        doubts=list(_doubts(machine, found)),
+        doubts=list(_doubts(machine, found, findings)),
         cut=sorted(found.cut),
         domains=machine.leaves,
         typed=machine.typed,
@@ -210,7 +211,7 @@ def _warnings(machine: AggregateMachine, found: Explored) -> Iterator[str]:
             yield f"{cls.__name__} is never emitted"
 
 
-def _doubts(machine: AggregateMachine, found: Explored) -> Iterator[str]:
+def _doubts(machine: AggregateMachine, found: Explored, findings: Sequence[Finding]) -> Iterator[str]:
     """How the answer could be wrong though the search was right."""
     if found.expanded:
         yield (
@@ -228,7 +229,7 @@ def _doubts(machine: AggregateMachine, found: Explored) -> Iterator[str]:
     for leaf in machine.leaves:
         if leaf.where == CONTEXT:
             yield f"the times and command ids of decide were, as declared, {leaf.shown}; of others nothing is known"
-    if machine.checked.scope.unread:
+    if machine.checked.scope.unread and not any(READ in each.message for each in findings):
         names = ", ".join(machine.checked.scope.unread)
         yield f"{names}: read by nothing, so their values do not matter, as long as they stay within their types' bounds"
     if machine.checked.enforced:

@@ -88,6 +88,7 @@ def test_a_claim_that_reads_an_unread_field_is_a_finding(claim: Property) -> Non
     assert (finding.kind, finding.name) == ("raises", claim.name)
     assert READ in finding.message
     assert report.verdict == "fail"
+    assert "read by nothing" not in str(report)
 
 
 class Noted(Value):
@@ -164,6 +165,7 @@ def test_a_value_of_an_unread_field_may_go_nowhere_else(decide: Any, evolve: Any
 def test_an_unread_field_may_be_summed_stored_and_copied() -> None:
     report = check(Checked(Aggregate("noted", Noted, no_event, forgetting), UNREAD))
     assert (report.findings, report.distinct) == ([], 1)
+    assert "total: read by nothing" in str(report)
 
 
 def test_initial_states_that_differ_in_an_unread_field_alone_are_one() -> None:
