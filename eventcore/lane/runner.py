@@ -379,7 +379,9 @@ class LaneRunner:
         intake, writer = self._intake, self._writer
         self._intake = self._writer = self._local = self._lane = None
         self._under_way = []
-        if intake is not None:
-            intake.close()
-        if writer is not None:
-            writer.close()
+        try:
+            if intake is not None:
+                intake.close()
+        finally:
+            if writer is not None:
+                writer.close()  # whatever became of the reader: nobody else can own the partition before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -10,7 +11,7 @@ from eventcore import Cut
 from eventcore.errors import Fenced, LogUnavailable, WrongUse
 from eventcore.lane import runner as running
 from eventcore.lane.lane import Lane
-from eventcore.log.memory import MemoryLog, MemoryWriter
+from eventcore.log.memory import MemoryFollower, MemoryLog, MemoryWriter
 from eventcore.log.port import Record, Standing, Writer
 from eventcore.topics import Topics
 from tests.bank import (
@@ -281,3 +282,28 @@ def test_the_wall_clock_is_read_once_a_batch(monkeypatch: pytest.MonkeyPatch) ->
     send(log, *(command("alice", Deposit(1), n) for n in range(50)))
     lane.step(0.0)
     assert len(reads) == 1
+
+
+class Sticking(MemoryFollower):
+    """A follower that cannot be closed."""
+
+    def close(self) -> None:
+        """Raise what a driver raises."""
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_a_lane_whose_reader_cannot_be_closed_gives_its_partition_back_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = memory_log()
+    lane = lane_on(log)
+    lane.start()
+    send(log, command("alice", Deposit(5), 1))
+    monkeypatch.setattr("eventcore.log.memory.MemoryFollower", Sticking)
+    run(lane, log)
+    writer = lane._writer
+    assert writer is not None
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+        lane.close()
+    with pytest.raises(WrongUse, match="this writer was closed"):
+        writer.append(TOPICS.events, [command("alice", Deposit(5), 2)])
