@@ -11,16 +11,19 @@ A reply is the outcome record as it stands in the log, under the client's token 
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from eventcore.avro.outcome import event_count_in
 from eventcore.cut import Cut, Position
-from eventcore.errors import DataError, UnknownName
+from eventcore.errors import DataError, LogUnavailable, UnknownName
 from eventcore.lane.journal import Batch
 from eventcore.log.port import Log, Record, Recorded
 from eventcore.topics import Topics, replies_topic
+
+logger = logging.getLogger(__name__)
 
 CUT_HEADER = "eventcore.cut"
 ADDRESS = re.compile(r"([0-9]{1,5})/([A-Za-z0-9_-]{1,64})", re.ASCII)
@@ -91,6 +94,9 @@ class Replies:
         try:
             partitions = self._log.partitions(self._topic)
         except UnknownName:  # a log from before there were replies: its clients read the outcomes
+            partitions = 0
+        except LogUnavailable as away:  # what they are told of is committed, and they ask again
+            logger.warning("%d replies are not posted: %s", sum(map(len, wanted.values())), away)
             partitions = 0
         for partition, records in wanted.items():
             if partition < partitions:

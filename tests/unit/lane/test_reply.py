@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from eventcore.avro.envelope import Options
 from eventcore.avro.outcome import read_outcome
 from eventcore.cut import Cut
+from eventcore.errors import LogUnavailable
 from eventcore.lane import lane as lanes
 from eventcore.lane.lane import Lane
 from eventcore.lane.memory import LaneMemory
@@ -28,6 +29,7 @@ from tests.bank import (
     everything,
     lane_on,
     memory_log,
+    provision,
     run,
     send,
 )
@@ -105,6 +107,28 @@ def test_a_log_without_replies_loses_nothing_by_them() -> None:
     lane.start()
     run(lane, log)
     assert lane.measures.outcomes == {"accepted": 1}
+    lane.close()
+
+
+class WithoutReplies(MemoryLog):
+    """A log that does not say how many partitions its replies have, as a cluster that is away just then."""
+
+    def partitions(self, topic: str) -> int:
+        """Not of the replies."""
+        if topic == REPLIES:
+            raise LogUnavailable("Kafka does not answer. Nothing was written")
+        return super().partitions(topic)
+
+
+def test_replies_that_cannot_be_posted_undo_no_commit() -> None:
+    log = WithoutReplies()
+    provision(log)
+    log.provision([TopicPlan(REPLIES, 3)])
+    lane = lane_on(log)
+    lane.start()
+    (answer,) = lane.decide([command("alice", Deposit(5), 1, options=MINE)])
+    assert read_outcome(answer.record).details.kind == "accepted"
+    assert lane.memory.instances.keys() == {b"alice"}, "it goes on, and is not restored"
     lane.close()
 
 
