@@ -60,17 +60,23 @@ class KafkaWriter:
         self._name = f"{lane_reader(topics)}[{partition}]"
         self._names = {topic: settings.name(topic) for topic in topics}
         self._decide_s = settings.transaction_ms / 1_000
-        self._calls = BoundedCalls(f"eventcore {self._name}")
-        self._looks = BoundedCalls(f"eventcore {self._name} looks")
         self._ends = Ends(settings, cluster, (topics.events, topics.outcomes, topics.snapshots), partition)
-        self._slots = [Slot(settings, settings.transactional_id(topics, partition, slot)) for slot in range(RING)]
+        self._slots = self._made()
+        self._calls = BoundedCalls(
+            f"eventcore {self._name}"
+        )  # threads last: where a client cannot be made, none is left
+        self._looks = BoundedCalls(f"eventcore {self._name} looks")
         self._turn = 0
         self._open: Transaction | None = None
         self._under_way: tuple[Transaction, Pending[None]] | None = None
         self._empty = False  # a commit of nothing was begun, and is to be settled
         self._finished: SystemFault | None = None
         self._closed = False
-        self._nobody: Any = self._own()
+        try:
+            self._nobody: Any = self._own()
+        except BaseException:
+            self._release()
+            raise
 
     def append(self, topic: str, records: Sequence[Record]) -> None:
         """Add records to the open transaction; waits until the broker has those of the one that is being decided."""
@@ -193,6 +199,16 @@ class KafkaWriter:
             self._finished = None
         self._closed = True
         self._release()
+
+    def _made(self) -> list[Slot]:
+        ids = [self._settings.transactional_id(self._topics, self._partition, slot) for slot in range(RING)]
+        try:
+            return [Slot(self._settings, id_) for id_ in ids]
+        except KafkaException as raised:
+            raise LogUnavailable(
+                f"owning {self._name}: making a client for {self._settings.bootstrap}: {raised.args[0].str()}. Nothing was "
+                "written. Check the address and the options, and the files that they name"
+            ) from raised
 
     def _own(self) -> Any:
         nobody = self._bounded(
