@@ -14,6 +14,7 @@ from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.checked import Checked
 from eventcore.check.hashing import hash_of
 from eventcore.check.machine import Fault, Outcome, Refusals, broken
+from eventcore.check.source import Source
 from eventcore.check.trace import Trace, TraceStep
 from eventcore.errors import InvalidValue
 from eventcore.turn import Accepted, Refused, Violated
@@ -23,7 +24,7 @@ LINK = re.compile(r"/check/(?P<name>[^/]+)/(?P<hash>[0-9a-f]+)/(?P<start>\d{1,9}
 
 def link_of(machine: AggregateMachine, trace: Trace) -> str:
     """The link of a trace that a search of this machine found."""
-    start = list(dict.fromkeys(machine.initial())).index(trace.initial)
+    start = _starts(machine).index(trace.initial)
     asked = [machine.asked(label) for label in machine.commands]
     numbers = {
         (repr(command), context): number for number, (command, context) in enumerate(asked)
@@ -49,7 +50,7 @@ def follow(what: Aggregate[Any, Any, Any] | Checked[Any, Any, Any], link: str) -
             f"it is about {parts['name']} with the hash {parts['hash']}, and this is {machine.name} with "
             f"{hash_of(checked)}: the code, its claims or its scope have changed since. Check again for a new one",
         )
-    starts = list(dict.fromkeys(machine.initial()))
+    starts = _starts(machine)
     numbers = [int(each) for each in parts["steps"].split(".")] if parts["steps"] else []
     if int(parts["start"]) >= len(starts) or max(numbers, default=0) >= len(machine.commands):
         raise InvalidValue("the link", f"{link!r} names states or commands that there are none of")
@@ -61,6 +62,11 @@ def follow(what: Aggregate[Any, Any, Any] | Checked[Any, Any, Any], link: str) -
             break
         state = step.after
     return trace
+
+
+def _starts(machine: AggregateMachine) -> list[Any]:
+    """The initial states in an order that does not depend on the process: they may be given as a set."""
+    return sorted(dict.fromkeys(machine.initial()), key=Source().of)
 
 
 def _step(machine: AggregateMachine, state: Any, label: Any) -> TraceStep:

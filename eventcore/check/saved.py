@@ -26,6 +26,7 @@ from eventcore.avro.codec import Codec, codec_for
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.hashing import hash_of
 from eventcore.check.search import Explored, Noticed
+from eventcore.check.source import Source
 from eventcore.errors import DecodeError, InvalidValue
 from eventcore.turn import Accepted
 from eventcore.value import Value
@@ -41,7 +42,7 @@ Number = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Something wrong, as `Noticed` says it; `label` is its place among the machine's."""
+    """Something wrong, as `Noticed` says it; `label` is its place among the machine's, `led` whether it has an outcome."""
 
     kind: str
     name: str
@@ -50,6 +51,7 @@ class Found(msgspec.Struct, frozen=True):
     at: Number
     label: Number
     steps: bool
+    led: bool
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -172,7 +174,8 @@ def _codec(machine: AggregateMachine) -> Codec[Any]:
 
 def _of(machine: AggregateMachine, codec: Codec[Any], how: str) -> str:
     """Which search a file is of, and how its numbers are written."""
-    said = [how, hash_of(machine.checked), codec.text, sys.byteorder, *map(repr, machine.commands)]
+    source = Source()  # and not `repr`, in which the order of a set is another in each process
+    said = [how, hash_of(machine.checked), codec.text, sys.byteorder, *map(source.of, machine.commands)]
     return hashlib.blake2b("\n".join(said).encode(), digest_size=16).hexdigest()
 
 
@@ -188,12 +191,13 @@ def _levels(found: Explored) -> list[int]:
 
 def _noted(noticed: Noticed, numbers: dict[Any, int]) -> Found:
     label = NO_LABEL if noticed.label is None else numbers[noticed.label]
-    return Found(noticed.kind, noticed.name, noticed.message, noticed.likely, noticed.at, label, noticed.steps)
+    led = noticed.outcome is not None
+    return Found(noticed.kind, noticed.name, noticed.message, noticed.likely, noticed.at, label, noticed.steps, led)
 
 
 def _noticed(machine: AggregateMachine, found: Explored, each: Found) -> Noticed:
     label = None if each.label == NO_LABEL else machine.commands[each.label]
-    outcome = None if label is None else machine.take(found.states[each.at], label)
+    outcome = machine.take(found.states[each.at], label) if each.led else None
     led = outcome if isinstance(outcome, Accepted) else None
     return Noticed(each.kind, each.name, each.message, each.likely, each.at, label, led, each.steps)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from eventcore.check.source import Source
 from eventcore.context import Context
 from eventcore.errors import NotSupported
 from eventcore.value import Value
@@ -46,8 +48,13 @@ class Scope:
         if self.items is not None and self.items < 0:
             raise NotSupported(f"the scope says items={self.items}; it is how many a container holds at most.")
         settle = object.__setattr__  # given as generators, they would be empty the second time
-        settle(self, "domains", {key: tuple(values) for key, values in self.domains.items()})
-        settle(self, "samples", {key: tuple(values) for key, values in self.samples.items()})
+        settle(self, "domains", {key: _in_order(values) for key, values in self.domains.items()})
+        settle(self, "samples", {key: _in_order(values) for key, values in self.samples.items()})
+
+
+def _in_order(values: Iterable[object]) -> tuple[object, ...]:
+    """The values as they were given; those of a set in an order that is the same in every process."""
+    return tuple(sorted(values, key=Source().of) if isinstance(values, AbstractSet) else values)
 
 
 def _named(key: Key) -> str:

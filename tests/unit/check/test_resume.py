@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import hypothesis.strategies as st
 import pytest
@@ -57,9 +58,14 @@ def test_any_machine_comes_out_as_if_never_cut(roads: Map, place: int, states: i
         never_stuck(lambda at: at.place < 4, name="back"),
     ]
     checked = Checked(walk_of(roads), properties=claims, finished=lambda at: at.place > 5)
-    with TemporaryDirectory() as folder:
-        report, _ = in_pieces(checked, states, Path(folder) / "kept", keep_going=True)
-    assert compared(report) == compared(check(checked, keep_going=True))
+    whole = check(checked, keep_going=True)
+    with (
+        TemporaryDirectory() as folder,
+        patch("eventcore.check.search.PULSE_STATES", 1),
+    ):  # so few states are cut at all
+        report, pieces = in_pieces(checked, states, Path(folder) / "kept", keep_going=True)
+    assert compared(report) == compared(whole)
+    assert pieces > 1 or whole.distinct <= states + 3, "each state adds three at most"
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
@@ -87,6 +93,20 @@ def test_what_was_found_wrong_and_turned_away_is_kept_too(tmp_path: Path) -> Non
     assert report.findings
     assert report.cut == ["within"]
     assert not file.exists()
+
+
+def test_a_claim_that_raised_is_told_as_it_was(tmp_path: Path) -> None:
+    def inside(box: Box) -> bool:
+        return 1 // (box.on != {0, 1}) > 0
+
+    checked = Checked(box_of(), Scope(within=inside))
+    whole = check(checked, keep_going=True)
+    assert [(each.kind, each.name) for each in whole.findings] == [("raises", "within")]
+    file = tmp_path / "kept"
+    with patch("eventcore.check.search.PULSE_STATES", 2):
+        cut = check(checked, keep_going=True, bounds=Bounds(3), resume=file)
+    assert (cut.findings, file.exists()) == (whole.findings, True)
+    assert compared(check(checked, keep_going=True, resume=file)) == compared(whole)
 
 
 def test_a_finding_ends_the_search_for_good(tmp_path: Path) -> None:
