@@ -6,6 +6,8 @@ K1  A cell is known where every reachable state of its row was tried with every 
     or sampled anywhere (*exhausted*), or where every typed state of the row that satisfies the invariants was
     (*inductive*, which needs no search). Everything else is *sampled* or *unknown*, never shown as safe. Where only
     some of the values of a field are declared, the typed states are not all there, and nothing is inductive.
+    A state's field of Any that rows are told apart by has rows for the values that were met, and one for anything else:
+    that one is unknown. Any that no row shows leaves every cell unknown.
 K2  *Unreachable* is a claim about the scope, made only where the search was exhaustive; it is not the absence of data.
 K3  A cell *accepts* where each of its states accepts at least one command of the kind, *refuses* where none does, and is
     *mixed* otherwise.
@@ -170,7 +172,7 @@ def matrix_from(made: Searched, abstraction: Abstraction | None = None) -> Matri
     cells = settled_for(checked.aggregate.state_type, abstraction or checked.abstraction, checked.scope.unread)
     reached, depths, faults = _look(machine, found, cells)
     unsteady = unsteady_in([*found.noticed, *faults])
-    gaps = list(dict.fromkeys([*_gaps(machine, found), *unsteady]))
+    gaps = list(dict.fromkeys([*_gaps(machine, found, cells), *unsteady]))
     typed = typed_states(checked, cells)
     swept, excluded = _swept(machine, typed, cells, steady=not unsteady)
     sampled = sampled_columns(machine)
@@ -203,15 +205,17 @@ def matrix_from(made: Searched, abstraction: Abstraction | None = None) -> Matri
     )
 
 
-def _gaps(machine: AggregateMachine, found: Explored) -> Iterator[str]:
-    """Why what was reached may not be all that can be."""
+def _gaps(machine: AggregateMachine, found: Explored, cells: Abstraction) -> Iterator[str]:
+    """Why what was reached may not be all that can be. A field of Any that rows are told apart by has a row for the rest."""
     if not found.exhausted:
         cut = ", ".join(sorted(found.cut)) or "states"
         yield f"the search was cut ({cut}), {len(found.states) - found.expanded:,} states not expanded"
     if any((each.kind, each.name) == ("raises", "within") for each in found.noticed):
         yield "Scope(within=...) raises, so nobody knows which states it would let in"
+    told = {f"{machine.aggregate.state_type.__name__}.{each.name}" for each in cells.parts if each.open}
     for where in anything_in(machine):
-        yield f"{where} is Any, so nobody knows what else it may hold"
+        if where not in told:
+            yield f"{where} is Any, so nobody knows what else it may hold"
     for leaf in machine.leaves:
         if leaf.evidence == "sampled":
             yield f"{leaf.where} was sampled"

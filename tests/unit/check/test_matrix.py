@@ -212,16 +212,16 @@ def test_a_typed_state_that_the_abstraction_does_not_declare_is_in_no_row_and_is
     assert note.endswith("status is one of open, not shipped")
 
 
-def test_a_field_of_which_the_type_says_nothing_is_a_gap_in_states_and_in_events() -> None:
-    matrix = matrix_of(Aggregate("anything", Anything, decide_anything, become))
-    assert matrix.gaps == [
-        "Anything.is_now is Any, so nobody knows what else it may hold",
-        "Became.what is Any, so nobody knows what else it may hold",
-    ]
+def test_a_field_of_which_the_type_says_nothing_is_a_gap_unless_rows_show_it() -> None:
+    """An event's is in no row; a state's has one for anything else, which is unknown."""
+    anything: Aggregate[Anything, Open, Became] = Aggregate("anything", Anything, decide_anything, become)
+    matrix = matrix_of(anything)
+    assert matrix.gaps == ["Became.what is Any, so nobody knows what else it may hold"]
     assert not matrix.exhausted
     assert matrix.unknown == matrix.size
     assert matrix.count("unreachable") == 0
-
+    untold = matrix_of(anything, Abstraction([labelled("one", lambda _: "all", ["all"])]))
+    assert untold.gaps == ["Anything.is_now is Any, so nobody knows what else it may hold", *matrix.gaps]
 
 def test_code_that_gives_two_results_for_one_input_leaves_nothing_known() -> None:
     turns = count(1)
