@@ -13,7 +13,7 @@ FOREIGN = frozenset({"builtins", "enum", "eventcore.value", "msgspec", "msgspec.
 
 def odd_in(cls: type[Value]) -> str | None:
     """A class that is compared otherwise than by its fields, this one or one that its fields may hold, and why; or None."""
-    return next((why for each in _within(cls) if (why := _odd(each)) is not None), None)
+    return next((why for each in classes_within(cls) if (why := _odd(each)) is not None), None)
 
 
 def _odd(cls: type) -> str | None:
@@ -26,7 +26,8 @@ def _odd(cls: type) -> str | None:
     return None
 
 
-def _within(cls: type[Value]) -> Iterator[type]:
+def classes_within(cls: type[Value]) -> Iterator[type]:
+    """A class, and those that its fields may hold, enums too."""
     yield cls
     for field in shape_of(cls):
         pending = [field.shape]
@@ -35,10 +36,10 @@ def _within(cls: type[Value]) -> Iterator[type]:
                 case Maybe(of) | Many(of) | SetOf(of) | MapOf(of):
                     pending.append(of)
                 case Record(inner):
-                    yield from _within(inner)
+                    yield from classes_within(inner)
                 case OneOf(classes):
                     for each in classes:
-                        yield from _within(each)
+                        yield from classes_within(each)
                 case Choice(_, _, _, kind) if kind is not None:
                     yield kind
                 case _:

@@ -20,7 +20,7 @@ steps with fresh turns (`again` of the machine), and takes every turn that leads
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
@@ -28,6 +28,7 @@ from typing import Any, NamedTuple, cast
 from msgspec.structs import replace
 
 from eventcore.aggregate import Aggregate
+from eventcore.check.equality import classes_within
 from eventcore.check.handing import hands_out
 from eventcore.check.machine import Outcome, Refusals
 from eventcore.check.sameness import key_of
@@ -103,7 +104,7 @@ class Remembered:
         self._expanded = 0
         self._events: dict[Hashable, list[Any]] = {}
         self._values: dict[str, dict[Any, Any]] = {name: {} for name in aggregate.state_type.__struct_fields__}
-        if self._watch.state is None or hands_out(aggregate.decide, aggregate.evolve, aggregate.state_type):
+        if self._watch.state is None or hands_out(*_code_of(aggregate)):
             for label in list(self._labels):
                 self._give_up(label)
         self._regroup()
@@ -252,6 +253,14 @@ class Remembered:
                 self._give_up(label)
         if poor:
             self._regroup()
+
+
+def _code_of(aggregate: Aggregate[Any, Any, Any]) -> Iterator[object]:
+    """All code that a turn may run: its functions, and the methods of whatever they are given."""
+    yield aggregate.decide
+    yield aggregate.evolve
+    for cls in (aggregate.state_type, *aggregate.command_checks, *aggregate.event_checks):
+        yield from classes_within(cls)
 
 
 @functools.cache

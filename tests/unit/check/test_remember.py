@@ -301,6 +301,20 @@ def by_super(state: Three, command: Set) -> list[WasSet]:
     return [WasSet(command.which, command.to)]
 
 
+class Setting(Value):
+    """A command that decides by itself."""
+
+    to: Small
+
+    def on(self, state: Three) -> list[WasSet]:
+        """What follows on a state."""
+        return [WasSet(1, self.to)] if fields_of(state)[0] is ONE else []
+
+
+def by_its_method(state: Three, command: Setting) -> list[WasSet]:
+    return command.on(state)
+
+
 ONE = 1  # one and the same, as all small numbers are
 BY_KIND = {Set: functools.partial(by_tuple)}
 ENCODER = msgspec.json.Encoder(enc_hook=lambda _: 0)
@@ -314,6 +328,14 @@ def test_what_takes_fields_past_their_attributes_is_decided_every_time(decide: A
         accepted = [label for label, outcome in remembered.steps(state) if isinstance(outcome, Accepted)]
         fresh = [each for each in COMMANDS if isinstance(take_turn(aggregate, state, each, NOW), Accepted)]
         assert accepted == fresh
+
+
+def test_methods_of_commands_are_code_as_well() -> None:
+    aggregate = Aggregate("three", Three, by_its_method, evolve)
+    remembered = Remembered(aggregate, [Setting(5)], lambda label: (label, NOW))
+    for state in (Three(2), Three(1), Three(3)):
+        ((_, outcome),) = remembered.steps(state)
+        assert outcome == take_turn(aggregate, state, Setting(5), NOW)
 
 
 def test_a_value_that_is_moved_past_attributes_is_noticed() -> None:
