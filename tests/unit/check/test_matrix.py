@@ -223,6 +223,7 @@ def test_a_field_of_which_the_type_says_nothing_is_a_gap_unless_rows_show_it() -
     untold = matrix_of(anything, Abstraction([labelled("one", lambda _: "all", ["all"])]))
     assert untold.gaps == ["Anything.is_now is Any, so nobody knows what else it may hold", *matrix.gaps]
 
+
 def test_code_that_gives_two_results_for_one_input_leaves_nothing_known() -> None:
     turns = count(1)
 
