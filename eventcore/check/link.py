@@ -25,12 +25,11 @@ LINK = re.compile(r"/check/(?P<name>[^/]+)/(?P<hash>[0-9a-f]+)/(?P<start>\d{1,9}
 def link_of(machine: AggregateMachine, trace: Trace) -> str:
     """The link of a trace that a search of this machine found."""
     start = _starts(machine).index(trace.initial)
+    source = Source()  # tells False from 0, and an equal set that iterates otherwise from none
     asked = [machine.asked(label) for label in machine.commands]
-    numbers = {
-        (repr(command), context): number for number, (command, context) in enumerate(asked)
-    }  # False is not 0 here
+    numbers = {(source.of(command), context): number for number, (command, context) in enumerate(asked)}
     one = machine.contexts[0]  # a trace names none where decide takes none
-    steps = ".".join(str(numbers[repr(step.command), step.context or one]) for step in trace.steps)
+    steps = ".".join(str(numbers[source.of(step.command), step.context or one]) for step in trace.steps)
     return f"/check/{machine.name}/{hash_of(machine.checked)}/{start}/{steps}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -82,6 +83,40 @@ def test_times_are_part_of_it() -> None:
     assert finding.trace is not None
     assert said(follow(checked, finding.link)) == said(finding.trace)
     assert {step.context for step in follow(checked, finding.link).steps} == set(times)
+
+
+class Lit(Value):
+    """Which lamps were lit at once."""
+
+    lamps: frozenset[int] = frozenset()
+
+
+class Light(Value):
+    """Light these."""
+
+    lamps: frozenset[int]
+
+
+def light(_: Lit, command: Light) -> list[Lit]:
+    return [Lit(command.lamps)]
+
+
+def lit(_: Lit, event: Lit) -> Lit:
+    return event
+
+
+def dark(state: Lit) -> bool:
+    return not state.lamps
+
+
+def test_a_command_from_another_worker_is_known_though_its_set_iterates_otherwise() -> None:
+    lamps = frozenset((31, 142, 149, 157, 14, 40, 175))
+    assert repr(pickle.loads(pickle.dumps(lamps))) != repr(lamps)
+    checked = Checked(Aggregate("lamps", Lit, light, lit, [dark]), Scope(domains={Light: [Light(lamps)]}))
+    (finding,) = check(checked, workers=2).findings
+    assert finding.trace is not None
+    assert said(follow(checked, finding.link))[:-1] == said(finding.trace)[:-1]
+    assert finding.link.endswith("/0/0")
 
 
 def test_a_step_that_does_not_come_about_says_why() -> None:
