@@ -180,7 +180,7 @@ class Folder:
         self._memory.instances[key] = (state, version + 1)
         self._memory.dirty.add(key)
 
-    def judge(self, progress: Callable[[int], None]) -> None:
+    def judge(self, progress: Callable[[int], None] = lambda _: None) -> None:
         """R4: quarantine every instance whose state today's invariants or types refuse, and all that R2 and R3 met.
 
         `progress` is called after every JUDGE_AT_ONCE instances with how many were judged: invariants may be slow.
