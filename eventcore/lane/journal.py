@@ -95,7 +95,7 @@ class Journal:
         detail: str | None = None,
         repeated: bool = False,
     ) -> Decided:
-        """Write a decision and, unless it repeats an earlier one, remember it; return it as it was written."""
+        """Write a decision and remember it, one that repeats an earlier one by its id alone; return it as written."""
         memory, record, options = self._memory, case.record, case.options
         memory.outcome_sequence += 1
         memory.decided.turn(memory.outcome_sequence)
@@ -135,7 +135,9 @@ class Journal:
             batch.replies.append((options.reply, len(batch.outcomes) - 1))
         if options.trace is not None:
             batch.traces.append((options.trace, len(batch.outcomes) - 1))
-        if not repeated:
+        if repeated:
+            memory.keep(case.command_id, decided)  # its outcome counts, so it must not push out what it repeats
+        else:
             memory.remember(case.command_id, options.source, options.step, decided)
         return decided
 

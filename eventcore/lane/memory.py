@@ -121,6 +121,11 @@ class LaneMemory:
             return known.do if step.action == "do" else known.undo
         return Decided("accepted", version, None, "it was decided before the window of deduplication began")
 
+    def keep(self, command_id: bytes, decided: Decided) -> None:
+        """Keep an answer in the window: a first decision, and again whenever it is given again."""
+        plain = decided.kind == "accepted" and decided.message is None
+        self.decided.keep(command_id, decided.version if plain else decided)
+
     def remember(self, command_id: bytes, source: Source | None, step: SagaStep | None, decided: Decided) -> None:
         """Keep a first decision, to be given again to whoever asks with the same id, or for the same step.
 
@@ -128,8 +133,7 @@ class LaneMemory:
         """
         if decided.kind == "parked" and decided.reason == BACKLOG_FULL:
             return  # it is to be sent again, and decided then
-        plain = decided.kind == "accepted" and decided.message is None
-        self.decided.keep(command_id, decided.version if plain else decided)
+        self.keep(command_id, decided)
         if source is not None:
             self.decided.deliver(source)
         # A parked step is not settled, it may be asked for again; a discarded one will never take effect.

@@ -148,9 +148,11 @@ class Outcomes:
         memory.decided.turn(outcome.sequence)
         advance(memory, outcome.term, outcome.stamp)
         memory.next_command = max(memory.next_command, outcome.cause + 1)
-        if not outcome.details.repeated:
-            details = outcome.details
-            decided = Decided(details.kind, outcome.version, details.reason, details.message)
+        details = outcome.details
+        decided = Decided(details.kind, outcome.version, details.reason, details.message)
+        if details.repeated:
+            memory.keep(outcome.command_id, decided)
+        else:
             memory.remember(outcome.command_id, details.source, None if self._tail else details.step, decided)
             if record.value is not None and record.value[DETAILS_AT:SIZE_AT] in PLAIN:
                 self._learn_tail(record.value, details)

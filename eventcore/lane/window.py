@@ -3,7 +3,8 @@
 Two generations of a dict. A generation ends after so many outcomes *by their sequence*, so a lane that reads its outcomes
 back from the beginning of a generation has exactly the window that its predecessor had.
 
-A client's command is known while its first outcome is among the last `size` of its lane, and for up to as many again.
+A client's command is known while an outcome of it is among the last `size` of its lane, and for up to as many again:
+repeats count as outcomes, and keep what they repeat.
 A relayed command needs no window: a relay delivers the records of one source partition in order and leaves none out, so
 whatever lies at or before the last source position that was decided before the window began was decided too. Within the
 window its id tells. (One position above all would not do: two relays may read one source, at different places.)

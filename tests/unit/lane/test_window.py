@@ -10,9 +10,29 @@ from eventcore.avro.control import Discard, write_control
 from eventcore.avro.envelope import Options, SagaStep, Source, command_envelope
 from eventcore.errors import UnknownName
 from eventcore.lane import backlog
+from eventcore.lane.checkpoint import Checkpointing
+from eventcore.lane.restore import restore
+from eventcore.lane.runner import LaneRunner
 from eventcore.lane.window import UNREADABLE_MAX, Readable, Window
 from eventcore.log.port import Record, TopicPlan
-from tests.bank import Deposit, Misbehave, Withdraw, command, id_of, kinds, lane_on, memory_log, outcomes, run, send
+from tests.bank import (
+    COMMANDS,
+    EVENTS,
+    TOPICS,
+    Deposit,
+    Misbehave,
+    Withdraw,
+    accounts,
+    command,
+    happened,
+    id_of,
+    kinds,
+    lane_on,
+    memory_log,
+    outcomes,
+    run,
+    send,
+)
 
 
 @given(st.integers(1, 10), st.lists(st.booleans(), max_size=80))
@@ -59,6 +79,41 @@ def test_a_clients_command_is_forgotten_after_the_window_and_a_relayed_one_is_no
     run(lane, log)
     assert kinds(outcomes(log)[-4:]) == ["accepted", "accepted*", "refused insufficient_funds*", "accepted"]
     assert outcomes(log)[-3].details.message == "it was decided before the window of deduplication began"
+
+
+def test_a_command_that_is_asked_for_again_and_again_is_decided_once() -> None:
+    """Each repeat is an outcome, and counts."""
+    log = memory_log()
+    lane = lane_on(log)
+    lane.start()
+    lane.memory.decided.size = 3
+    poor, rich = command("alice", Withdraw(5), "poor"), command("alice", Deposit(5), "rich")
+    send(log, poor, rich, *(each for _ in range(20) for each in (poor, rich)))
+    run(lane, log)
+    assert kinds(outcomes(log)) == [
+        "refused insufficient_funds",
+        "accepted",
+        *(["refused insufficient_funds*", "accepted*"] * 20),
+    ]
+    assert len(happened(log)) == 1
+
+
+def test_what_was_asked_for_again_is_known_after_a_restart_as_before() -> None:
+    log = memory_log()
+    pace = Checkpointing(window=4, outcomes=4)
+    lane = LaneRunner(log, accounts, TOPICS, 0, commands=COMMANDS, events=EVENTS, checkpoints=pace)
+    lane.start()
+    asked = command("alice", Deposit(5), "asked")
+    for n in range(9):
+        lane.decide([asked, command("bob", Deposit(1), n)])
+        knew = (lane.memory.decided.newer, lane.memory.decided.older)
+        restored = restore(log, accounts, TOPICS, 0, EVENTS, pace=pace).decided
+        assert (restored.newer, restored.older) == knew
+    lane.close()
+    lane.start()
+    (again,) = lane.decide([asked])
+    assert again.outcome.details.repeated
+    assert lane.memory.instances[b"alice"][1] == 1
 
 
 IMPOSSIBLE = [
