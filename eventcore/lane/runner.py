@@ -25,7 +25,7 @@ from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.outcome import command_id_in
 from eventcore.cut import Cut
-from eventcore.errors import EventcoreError, OutcomeUnknown, WrongUse
+from eventcore.errors import EventcoreError, LogUnavailable, OutcomeUnknown, WrongUse
 from eventcore.lane.checkpoint import CHECKPOINTING, Checkpointing
 from eventcore.lane.committed import Answer, Committed, answers, apart
 from eventcore.lane.hanging import mend
@@ -217,7 +217,7 @@ class LaneRunner:
 
         On an embedded log command, event and outcome share one commit; on another the commands are appended first,
         then taken from their topic. What stood in the topic before is decided before. Raises as `step` does, and
-        OutcomeUnknown where a log that is not embedded yields no outcome for DECIDE_S.
+        OutcomeUnknown where a log that is not embedded yields no outcome for DECIDE_S, or goes away when they are sent.
         """
         self._started()
         if not commands:
@@ -249,9 +249,18 @@ class LaneRunner:
 
     def _decide_through_topic(self, commands: Sequence[Record]) -> list[Answer]:
         wanted = [c.envelope[10:26] for c in commands if c.envelope is not None]
+        self._log.append(self.topics.commands, self.partition, commands)
+        try:
+            return self._answers_to(wanted)
+        except LogUnavailable as away:
+            raise OutcomeUnknown(
+                f"{self.name}: the log went away after the commands were sent. They may be decided: ask again with the same ids"
+            ) from away
+
+    def _answers_to(self, wanted: Sequence[bytes]) -> list[Answer]:
+        """Decide what the topic holds until all of these are answered."""
         missing = Counter(wanted)
         found: dict[bytes, deque[Answer]] = {command_id: deque() for command_id in wanted}
-        self._log.append(self.topics.commands, self.partition, commands)
         deadline = time.monotonic() + DECIDE_S
         while missing:
             if time.monotonic() > deadline:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from eventcore import Cut
-from eventcore.errors import Fenced, LogUnavailable, WrongUse
+from eventcore.errors import Fenced, LogUnavailable, OutcomeUnknown, WrongUse
 from eventcore.lane import runner as running
 from eventcore.lane.lane import Lane
 from eventcore.log.memory import MemoryFollower, MemoryLog, MemoryWriter
@@ -197,6 +197,29 @@ def test_a_lane_that_failed_must_be_started_again_and_then_knows_what_the_log_sa
     (answer,) = lane.decide([command("alice", Deposit(7), 2)])
     assert kinds([answer.outcome]) == ["accepted*" if point == "after commit" else "accepted"]
     assert lane.memory.instances == {b"alice": (Account(12), 2)}
+
+
+class RemoteWriterAway(RemoteWriter):
+    """One whose cluster goes away before the commit."""
+
+    def begin_commit(self, consumed: int | None, standing: Standing | None = None) -> None:
+        """Fail."""
+        raise LogUnavailable("the log is away. Nothing was written")
+
+
+def test_commands_that_were_sent_through_their_topic_are_not_told_that_nothing_was_written() -> None:
+    log = RemoteLog()
+    lane = lane_on(log)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # what a lane needs
+    lane.start()
+    lane._writer = RemoteWriterAway(log.log.own(TOPICS, 0))
+    with pytest.raises(
+        OutcomeUnknown, match=r"bank.account\[0\]: the log went away after the commands were sent"
+    ) as said:
+        lane.decide([command("alice", Deposit(5), 1)])
+    assert isinstance(said.value.__cause__, LogUnavailable)
+    lane.start()
+    lane.decide([command("alice", Deposit(5), 1)])
+    assert lane.memory.instances == {b"alice": (Account(5), 1)}
 
 
 class FailingWriter(MemoryWriter):
