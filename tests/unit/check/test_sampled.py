@@ -89,21 +89,21 @@ def not_seen(bill: Bill) -> bool:
 bills = Aggregate("bill", Bill, decide, evolve)
 once = Aggregate("bill", Bill, decide, evolve_once)
 WITH_PRICE = Scope(domains={"amount": (1, PRICE)})
-OPEN: list[dict[str, Any]] = [
-    {"properties": [sometimes(paid)]},
-    {"properties": [never_stuck(paid)]},
-    {"properties": [eventually(paid, fair=[weak(by=type)])]},
-    {"properties": [eventually(paid, fair=[strong()])]},
-    {"properties": [eventually(paid, fair=[weak(Look), weak(Pay)])]},
-    {"properties": [leads_to(anything, paid, fair=[strong(Pay, by=type)])]},
-    {"finished": paid},
-]
+OPEN: dict[str, dict[str, Any]] = {
+    "sometimes": {"properties": [sometimes(paid)]},
+    "never stuck": {"properties": [never_stuck(paid)]},
+    "weak by class": {"properties": [eventually(paid, fair=[weak(by=type)])]},
+    "strong": {"properties": [eventually(paid, fair=[strong()])]},
+    "weak of two": {"properties": [eventually(paid, fair=[weak(Look), weak(Pay)])]},
+    "leads to": {"properties": [leads_to(anything, paid, fair=[strong(Pay, by=type)])]},
+    "finished": {"finished": paid},
+}
 
 
 @pytest.mark.parametrize("workers", [None, 2])
-@pytest.mark.parametrize("claimed", OPEN, ids=str)
-def test_what_no_sample_does_is_open_until_all_is_declared(claimed: dict[str, Any], workers: int | None) -> None:
-    checked = Checked(once, **claimed)
+@pytest.mark.parametrize("claimed", OPEN)
+def test_what_no_sample_does_is_open_until_all_is_declared(claimed: str, workers: int | None) -> None:
+    checked = Checked(once, **OPEN[claimed])
     report = check(checked, workers=workers)
     assert (report.verdict, report.findings) == ("inconclusive", []), str(report)
     assert any("as far as commands were tried" in reason.what for reason in report.reasons), str(report)
