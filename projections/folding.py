@@ -62,7 +62,7 @@ class Taken(NamedTuple):
     fresh: set[str]
     parked: list[Parked]
     last: Mark
-    gap: Gap | None
+    gap: Gap | None = None
 
 
 class Reader:
