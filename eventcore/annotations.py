@@ -58,23 +58,25 @@ def shape_of(cls: type[Value]) -> tuple[Field, ...]:
 
 def unknown_in(cls: type[Value]) -> list[str]:
     """The fields of a class, and of those within it, of which nothing is known since they are typed Any, as `Cls.field`."""
-    return list(dict.fromkeys(_unknown_in(cls)))
+    found = [f"{owner.__name__}.{name}" for owner, name, shape in shapes_within(cls) if isinstance(shape, Anything)]
+    return list(dict.fromkeys(found))
 
 
-def _unknown_in(cls: type[Value]) -> typing.Iterator[str]:
+def shapes_within(cls: type[Value]) -> typing.Iterator[tuple[type[Value], str, Shape]]:
+    """All shapes in a class and in those within it: whose field, its name, and the shape, before what it is made of."""
     for field in shape_of(cls):
         pending = [field.shape]
         while pending:
-            match pending.pop():
-                case Anything():
-                    yield f"{cls.__name__}.{field.name}"
+            shape = pending.pop()
+            yield cls, field.name, shape
+            match shape:
                 case Maybe(of) | Many(of) | SetOf(of) | MapOf(of):
                     pending.append(of)
                 case Record(inner):
-                    yield from _unknown_in(inner)
+                    yield from shapes_within(inner)
                 case OneOf(classes):
                     for each in classes:
-                        yield from _unknown_in(each)
+                        yield from shapes_within(each)
                 case _:
                     pass
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eventcore.annotations import shape_of
-from eventcore.shape import Choice, Many, MapOf, Maybe, OneOf, Record, SetOf
+from eventcore.annotations import shapes_within
+from eventcore.shape import Choice, OneOf, Record
 from eventcore.value import Value
 
 FOREIGN = frozenset({"builtins", "enum", "eventcore.value", "msgspec", "msgspec._core", "typing"})
@@ -29,18 +29,13 @@ def _odd(cls: type) -> str | None:
 def classes_within(cls: type[Value]) -> Iterator[type]:
     """A class, and those that its fields may hold, enums too."""
     yield cls
-    for field in shape_of(cls):
-        pending = [field.shape]
-        while pending:
-            match pending.pop():
-                case Maybe(of) | Many(of) | SetOf(of) | MapOf(of):
-                    pending.append(of)
-                case Record(inner):
-                    yield from classes_within(inner)
-                case OneOf(classes):
-                    for each in classes:
-                        yield from classes_within(each)
-                case Choice(_, _, _, kind) if kind is not None:
-                    yield kind
-                case _:
-                    pass
+    for _, _, shape in shapes_within(cls):
+        match shape:
+            case Record(inner):
+                yield inner
+            case OneOf(classes):
+                yield from classes
+            case Choice(_, _, _, kind) if kind is not None:
+                yield kind
+            case _:
+                pass

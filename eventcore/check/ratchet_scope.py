@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from eventcore.annotations import shape_of
+from eventcore.annotations import shapes_within
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.domain import Domains
+from eventcore.check.equality import classes_within
 from eventcore.check.scope import Scope
 from eventcore.check.source import Source
-from eventcore.shape import Many, MapOf, Maybe, OneOf, Record, SetOf
 from eventcore.value import Value
 
 VALUES_MAX = 1_000  # kept one by one: some pages of a file that people look at
@@ -104,21 +104,8 @@ def _command(domains: Domains, cls: type[Value]) -> Command:
 
 def _places(cls: type[Value]) -> Iterator[str]:
     """A class, its fields, and those of the classes within them: all that a scope can speak of."""
-    yield cls.__name__
-    for field in shape_of(cls):
-        yield f"{cls.__name__}.{field.name}"
-        pending = [field.shape]
-        while pending:
-            match pending.pop():
-                case Maybe(of) | Many(of) | SetOf(of) | MapOf(of):
-                    pending.append(of)
-                case Record(inner):
-                    yield from _places(inner)
-                case OneOf(classes):
-                    for each in classes:
-                        yield from _places(each)
-                case _:
-                    pass
+    yield from (each.__name__ for each in classes_within(cls))
+    yield from (f"{owner.__name__}.{name}" for owner, name, _ in shapes_within(cls))
 
 
 def _declared(scope: Scope, where: str) -> Listed | None:
