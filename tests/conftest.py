@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from tests import servers
@@ -33,8 +33,8 @@ SERVER_FIXTURES = {
 RUN = uuid.uuid4().hex[:8]  # names made by this run differ from those of others on the same server
 _numbers = itertools.count(1)
 
-# No deadline: how long one example takes says more about the machine than about the code. A failure prints how to repeat it.
-settings.register_profile("eventcore", deadline=None, print_blob=True)
+# No deadline, and no check of how fast examples are drawn: it says more about the machine than about the code. A failure prints how to repeat it.
+settings.register_profile("eventcore", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("eventcore")
 
 USED = pytest.StashKey[dict[str, str]]()

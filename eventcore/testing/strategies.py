@@ -44,6 +44,7 @@ from eventcore.validate import DURATION_MAX
 from eventcore.value import Map, Value
 
 V = TypeVar("V", bound=Value)
+Drawn = TypeVar("Drawn")
 
 ITEMS_MAX = 4  # in a collection, beyond its least length: more makes examples longer and finds nothing more
 
@@ -61,12 +62,18 @@ def values_of(of: type[V] | types.UnionType) -> st.SearchStrategy[Any]:
     classes = classes_in(of)
     if not classes:
         raise NotSupported(f"{of!r} is neither a class derived from eventcore.Value nor a union of such.")
-    return st.one_of([_instances_of(cls) for cls in classes])
+    return _ready(st.one_of([_instances_of(cls) for cls in classes]))
 
 
 def commands_of(aggregate: Aggregate[Any, Command, Any]) -> st.SearchStrategy[Command]:
     """Valid commands of an aggregate, of all its classes."""
-    return st.one_of([_instances_of(cls) for cls in aggregate.command_checks])  # type: ignore[arg-type]  # its own classes
+    return _ready(st.one_of([_instances_of(cls) for cls in aggregate.command_checks]))  # type: ignore[arg-type]  # its own classes
+
+
+def _ready(strategy: st.SearchStrategy[Drawn]) -> st.SearchStrategy[Drawn]:
+    """Have it made now: Hypothesis's table of characters takes a second or more, and the first draw has less."""
+    strategy.validate()
+    return strategy
 
 
 def _instances_of(cls: type[V]) -> st.SearchStrategy[V]:
