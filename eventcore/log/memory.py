@@ -16,7 +16,6 @@ import time
 from bisect import bisect_left
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
 from eventcore.errors import Fenced, LogUnavailable, UnknownName, WrongUse
 from eventcore.log.checks import (
@@ -28,7 +27,7 @@ from eventcore.log.checks import (
     check_start,
     lane_reader,
 )
-from eventcore.log.port import POLL_BYTES_MAX, Difference, Record, Recorded, Share, Standing, TopicPlan, bytes_of
+from eventcore.log.port import Difference, Record, Recorded, Share, Standing, TopicPlan
 from eventcore.log.sole import Line, SoleMember
 from eventcore.topics import Topics
 
@@ -178,12 +177,10 @@ class MemoryFollower:
             store.changed.wait_for(lambda: store.closed or any(self._lag(p) for p in self._places), timeout_s)
             store.check_open()
             found: dict[int, Sequence[Recorded]] = {}
-            room = POLL_BYTES_MAX
             for partition in sorted(self._places, key=self._lag, reverse=True):  # a busy one starves nobody
-                if room > 0 and (taken := self._take(partition, most, room)):
+                if taken := self._take(partition, most):
                     found[partition] = taken
                     most -= len(taken)
-                    room -= sum(map(bytes_of, taken))
             return found
 
     def close(self) -> None:
@@ -193,15 +190,10 @@ class MemoryFollower:
     def _lag(self, partition: int) -> int:
         return self._places[partition].stable - self._positions[partition]
 
-    def _take(self, partition: int, most: int, room: int) -> Sequence[Recorded]:
-        """Take at most `most` records, and none more once `room` bytes are full."""
+    def _take(self, partition: int, most: int) -> Sequence[Recorded]:
         place, position = self._places[partition], self._positions[partition]
-        until = index = bisect_left(place.records, position, hi=place.visible, key=_offset_of)
-        for record in islice(place.records, index, min(index + most, place.visible)):
-            if room <= 0:
-                break
-            until += 1
-            room -= bytes_of(record)
+        index = bisect_left(place.records, position, hi=place.visible, key=_offset_of)
+        until = min(index + most, place.visible)
         after = place.stable if until == place.visible else place.records[until].offset
         self._positions[partition] = max(position, after)
         return place.records[index:until]

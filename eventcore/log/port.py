@@ -67,12 +67,6 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def bytes_of(record: Recorded) -> int:
-    """How much of POLL_BYTES_MAX a record takes."""
-    size = len(record.key or b"") + len(record.value or b"") + len(record.envelope or b"")
-    return size + sum(len(name) + len(value) for name, value in record.headers) if record.headers else size
-
-
 class Hanging(msgspec.Struct, frozen=True):
     """What stands undecided in a partition from `start` on: the records of the first transaction there."""
 
@@ -158,7 +152,7 @@ class Follower(Protocol):
     def poll(self, most: int, timeout_s: float) -> Mapping[int, Sequence[Recorded]]:
         """Return at most `most` records by partition, waiting up to `timeout_s` for the first and not for more.
 
-        They have about POLL_BYTES_MAX at most, in all; one record is returned always.
+        They have about POLL_BYTES_MAX at most, in all, where they were not in memory already; one record is returned always.
         An empty answer means that the time passed, or that only gaps were passed over: `positions` tells.
         Raises LogUnavailable when the log stays away; the follower may be polled again.
         """
