@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 import sqlalchemy as sa
+import sqlalchemy.exc
 
 from eventcore.errors import InvalidValue, NotSupported, UnknownName
 from eventcore.log.address import PORT_MOST, masked
@@ -83,7 +84,7 @@ def _postgres(url: str, tables: Mapping[Projection[Any, Any], sa.Table] | None) 
 def _parsed(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):  # it may repeat what it was given
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # it may repeat what it was given
         parsed = None
     port = 0 if parsed is None else PORT_MOST if parsed.port is None else parsed.port
     if parsed is None or "@" in (parsed.host or "") or not 0 < port <= PORT_MOST:

@@ -291,7 +291,7 @@ class _Comparison:
     def _old_label(self, label: Any) -> Any:
         command, context = self.new.machine.asked(label)
         try:
-            asked = self.commands(command)
+            asked: object = self.commands(command)
             if asked is None:
                 return None
             check = self.old.aggregate.command_checks.get(type(asked))

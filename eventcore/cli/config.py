@@ -29,7 +29,7 @@ def config(context: typer.Context) -> None:
     default. Options of the Kafka client library stand in the file of --kafka-config and in EVENTCORE_KAFKA_* variables.
     """
     call = call_of(context)
-    found = {name: _effective(call, name) for name in NAMES}
+    found: dict[Name, Setting] = {name: _effective(call, name) for name in NAMES}
     data: dict[str, object] = {
         name: {"value": _shown(name, setting.value) or None, "from": setting.origin} for name, setting in found.items()
     }

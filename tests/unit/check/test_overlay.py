@@ -76,7 +76,11 @@ def test_a_turn_that_only_breaks_something_or_raises_in_the_model_is_an_escape()
     assert escape.what == "Ship was accepted in status open, paid 0, where it breaks: shipped_is_paid"
 
     def decide_badly(order: Order, command: Pay | Ship) -> list[Paid | Shipped]:
-        return decide(order, command) if isinstance(command, Pay) else [][order.paid]
+        match command:
+            case Pay():
+                return decide(order, command)
+            case Ship():
+                raise RuntimeError("no ship")
 
     raising = Aggregate("order", Order, decide_badly, evolve, invariants=[shipped_is_paid])
     (escape,) = overlay(matrix_of(raising), [turn(4, Order(), "Ship", Order(paid=1))]).escapes
