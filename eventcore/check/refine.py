@@ -45,6 +45,7 @@ from eventcore.check.trace import Trace, TraceStep
 from eventcore.check.version import Answer, Version
 from eventcore.errors import DecodeError, InvalidValue, NotSupported
 from eventcore.turn import Accepted
+from eventcore.value import Value
 
 Compared = Aggregate[Any, Any, Any] | Checked[Any, Any, Any]
 PULSE_STATES = 1_000
@@ -291,7 +292,7 @@ class _Comparison:
     def _old_label(self, label: Any) -> Any:
         command, context = self.new.machine.asked(label)
         try:
-            asked: object = self.commands(command)
+            asked: Value | None = self.commands(command)
             if asked is None:
                 return None
             check = self.old.aggregate.command_checks.get(type(asked))
