@@ -194,7 +194,7 @@ class AsyncClient:
                 logger.info("commands could not be sent, or not asked for again: %s", away)
                 failed += _failed(
                     [sent for sent in together if not sent.written], away
-                )  # the others may yet be answered
+                )  # the others may be answered yet
             except Exception as fault:  # noqa: BLE001 - the same
                 failed += _failed(together, fault)
             else:

@@ -161,9 +161,7 @@ class Supervised:
             self.part.close()
         except SystemFault as fault:
             logger.warning("%s is left as it is: %s", self.name, fault)
-        except (
-            BaseException
-        ) as unforeseen:  # whatever it is, this thread ends here, and how the part ended is to be seen
+        except BaseException as unforeseen:  # this thread ends here, and how the part ended is to be seen
             logger.exception("%s could not be closed, for a reason that nobody foresaw; it is left as it is", self.name)
             if not self.failed:
                 self.status = "halted"

@@ -90,9 +90,7 @@ class SqliteFollower:
         cursor = self._connection.execute(at.read, (start, most))
         try:
             row: Row
-            for (
-                row
-            ) in cursor:  # one by one: 0.3 µs each more than all at once, which would be in memory before it is known
+            for row in cursor:  # one by one costs 0.3 µs each; all at once would be in memory before its size is known
                 offset, time_ms, key, value, envelope, headers = row
                 room -= len(key) + len(value or b"") + len(envelope or b"")
                 if headers is None:

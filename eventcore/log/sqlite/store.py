@@ -37,7 +37,7 @@ class Store:
         self.connection = open_file(path)
         self._news = (
             threading.RLock()
-        )  # entered by itself: the condition's own `__enter__` can be interrupted, and keep it
+        )  # entered by itself: in its own `__enter__` a condition can be interrupted, and keep it
         self.committed = threading.Condition(self._news)
         self.commits = 0  # of this process, changed under `writing`
         self.waiting = 0  # followers that wait for `committed`, changed under it
