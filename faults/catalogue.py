@@ -9,7 +9,7 @@ from faults import brokers, clients, connection, crashes, replies, rivals
 from faults.scene import Scene
 from faults.sending import Load
 
-Stage = Literal["one broker", "three brokers", "proxy"]
+Stage = Literal["one broker", "a broker of its own", "three brokers", "proxy"]
 
 NOTHING: Mapping[str, str] = {}
 
@@ -51,6 +51,7 @@ FAULTS = (
         "broker",
         "what was answered survives the broker's crash, and work goes on when it is back",
         brokers.restarts,
+        stage="a broker of its own",
         arguments=SUPERVISED,
     ),
     Fault(
