@@ -28,6 +28,7 @@ from eventcore.check.machine import Fault, unsteady_in
 from eventcore.check.matrix_cells import Judged
 from eventcore.check.report import Verdict
 from eventcore.check.run import silent
+from eventcore.check.sampled import without_contexts
 from eventcore.check.scope import Bounds
 from eventcore.check.search import Explored, Noticed, Plan, search
 from eventcore.check.source import shown
@@ -212,7 +213,7 @@ def _wrong_start(machine: AggregateMachine, found: Explored) -> str | None:
 def sampled_columns(machine: AggregateMachine) -> set[str]:
     """The kinds of commands of which only samples are tried: of their fields, or of the contexts they are decided in."""
     domains = Domains(machine.checked.scope)
-    one_context = machine.aggregate.takes_context and not machine.checked.scope.contexts
+    one_context = without_contexts(machine)
     kinds = machine.aggregate.command_checks
     return {cls.__name__ for cls in kinds if one_context or domains.of_class(cls).evidence == "sampled"}
 
@@ -225,7 +226,7 @@ def anything_in(machine: AggregateMachine) -> list[str]:
 
 def _sampled(machine: AggregateMachine) -> list[str]:
     fields = [f"{leaf.where} was sampled" for leaf in machine.leaves if leaf.evidence == "sampled"]
-    if machine.aggregate.takes_context and not machine.checked.scope.contexts:
+    if without_contexts(machine):
         fields.append("decide takes a Context, and one time and one command id were tried")
     return list(dict.fromkeys(fields))
 

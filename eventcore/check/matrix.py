@@ -29,6 +29,7 @@ from eventcore.check.judge import Judge
 from eventcore.check.machine import Fault, unsteady_in
 from eventcore.check.matrix_cells import Cell, Tallies, settled
 from eventcore.check.run import Searched, searched, silent
+from eventcore.check.sampled import without_contexts
 from eventcore.check.scope import Bounds
 from eventcore.check.search import Explored, Pulse
 from eventcore.check.source import shown
@@ -219,7 +220,7 @@ def _gaps(machine: AggregateMachine, found: Explored, cells: Abstraction) -> Ite
     for leaf in machine.leaves:
         if leaf.evidence == "sampled":
             yield f"{leaf.where} was sampled"
-    if machine.aggregate.takes_context and not machine.checked.scope.contexts:
+    if without_contexts(machine):
         yield "decide takes a Context, and one time and one command id were tried"
 
 

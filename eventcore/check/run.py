@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Searched:
     machine: AggregateMachine
     bounds: Bounds
     found: Explored
-    notes: Sequence[str] = ()
+    resume: Path | None = None  # where it is kept if it is cut, or its claims about ways are not judged to the end
 
 
 def check(
@@ -92,11 +92,10 @@ def searched(
     resume: Path | None = None,
     progress: Callable[[Pulse], None] = silent,
 ) -> Searched:
-    """The search of `check`, for whoever asks more than one thing about it."""
+    """The search of `check`, for whoever asks more than one thing about it. `report_of` keeps it where it is to be resumed."""
     machine, plan = _prepared(what, scope, bounds, keep_going=keep_going)
     if workers is None:
-        found, notes = _search(machine, machine, plan, resume, "", progress)
-        return Searched(machine, bounds, found, notes)
+        return Searched(machine, bounds, _search(machine, machine, plan, resume, "", progress), resume)
     if resume is not None:
         raise NotSupported("a search that several processes share cannot be resumed: ask for workers, or for resume.")
     return Searched(machine, bounds, search_together(machine, plan, workers, progress))
@@ -104,8 +103,10 @@ def searched(
 
 def report_of(made: Searched) -> Report:
     """What a search shows."""
-    report = reported(made.machine, made.found, made.bounds, _of_ways(made.machine, made.found, made.bounds))
-    return replace(report, warnings=[*report.warnings, *made.notes])
+    answers = _of_ways(made.machine, made.found, made.bounds)
+    notes = _keep(made.machine, made.found, made.resume, "")  # after that: it may be interrupted as well
+    report = reported(made.machine, made.found, made.bounds, answers)
+    return replace(report, warnings=[*report.warnings, *notes])
 
 
 def _prepared(
@@ -125,22 +126,28 @@ def _search(
     resume: Path | None,
     how: str,
     progress: Callable[[Pulse], None],
-) -> tuple[Explored, list[str]]:
-    """Search a machine in its own way or another, from and to the file of `resume`; what was found, and what became of the file."""
+) -> Explored:
+    """Search a machine in its own way or another, from the file of `resume` where it is there."""
     if resume is None:
-        return search(way, plan, progress), []
+        return search(way, plan, progress)
     begun = load(resume, machine, how) if resume.exists() else None
-    found = search(way, replace(plan, resumable=True), progress, begun)
+    return search(way, replace(plan, resumable=True), progress, begun)
+
+
+def _keep(machine: AggregateMachine, found: Explored, resume: Path | None, how: str) -> list[str]:
+    """Keep what was cut in the file of `resume`, and remove the file where nothing was; what became of it."""
+    if resume is None:
+        return []
     if not found.cut & {"states", "memory", "interrupted"}:
         resume.unlink(missing_ok=True)
-        return found, []
+        return []
     if found.torn:
-        return found, [f"this search was interrupted twice, and is not kept in {resume}"]
+        return [f"this search was interrupted twice, and is not kept in {resume}"]
     try:
         save(resume, machine, found, how)
     except (CallerError, OSError) as error:
-        return found, [f"this search could not be kept in {resume}: {error}"]
-    return found, [f"what was found is kept in {resume}: the same check goes on from there"]
+        return [f"this search could not be kept in {resume}: {error}"]
+    return [f"what was found is kept in {resume}: the same check goes on from there"]
 
 
 def _of_orbits(machine: AggregateMachine, plan: Plan, resume: Path | None, progress: Callable[[Pulse], None]) -> Report:
@@ -148,7 +155,8 @@ def _of_orbits(machine: AggregateMachine, plan: Plan, resume: Path | None, progr
     if symmetry is None:
         raise NotSupported(f"{machine.name} declares no symmetry; write Checked(..., symmetry=Symmetry(...)).")
     alike = SymmetricMachine(machine, symmetry)
-    found, notes = _search(machine, alike, replace(plan, seen=alike.orbits), resume, shown(symmetry), progress)
+    found = _search(machine, alike, replace(plan, seen=alike.orbits), resume, shown(symmetry), progress)
+    notes = _keep(machine, found, resume, shown(symmetry))
     claims = [each for each in checked.properties if each.kind in OF_WAYS]
     report = reported(machine, found, plan.bounds, None if claims else Answers(), ALL_STATES)
     count = len(symmetry.instances)

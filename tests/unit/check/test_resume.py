@@ -174,3 +174,21 @@ def test_where_it_cannot_be_kept_the_report_stands(tmp_path: Path) -> None:
     report = check(two_phase.three, bounds=Bounds(16), resume=tmp_path / "nowhere" / "kept")
     assert "could not be kept" in report.warnings[-1]
     assert report.distinct >= 16
+
+
+def test_a_search_whose_claims_about_ways_were_not_judged_to_the_end_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = Checked(box_of(), properties=[never_stuck(anything)])
+    file = tmp_path / "kept"
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("eventcore.check.run.judge", interrupted)
+        cut = check(checked, resume=file)
+    assert (cut.verdict, cut.cut, file.exists()) == ("inconclusive", ["interrupted"], True)
+    report = check(checked, resume=file)
+    assert compared(report) == compared(check(checked))
+    assert not file.exists()
