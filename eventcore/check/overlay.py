@@ -1,9 +1,9 @@
 """Production over the model: which cells have been seen, how often and where, and where production left the model.
 
 It is a pure function of what a log holds; who reads the log is elsewhere. An *escape* is the first position at which an
-instance is in a row that the model cannot reach, or took a turn that the model accepts in no state of the row, or by a
-command that the model has not. Only a model that was searched whole has escapes of the first two kinds: of what nobody
-searched, nobody can say that it cannot be.
+instance is in a row that the model cannot reach, or took a turn that the model accepts in no state of the row, or that
+leads from none of them to the row that it led to, or by a command that the model has not. Only a model that was searched
+whole has escapes of the first three kinds: of what nobody searched, nobody can say that it cannot be.
 """
 
 from __future__ import annotations
@@ -89,6 +89,9 @@ def _leaves(matrix: Matrix, before: Row, command: str, after: Row) -> str:
     cell = matrix.rows[before].get(command)
     if cell is not None and not cell.tally.accepting:
         return f"{command} was accepted in {_named(matrix, before)}, {_never(cell.tally)}"
+    cells = matrix.rows[before].values() if cell is None else [cell]
+    if not any(after in each.tally.leads for each in cells):
+        return f"{command or 'a turn'} led from {_named(matrix, before)} to {_named(matrix, after)}, as in no state of the model"
     return ""
 
 

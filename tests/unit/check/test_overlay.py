@@ -8,6 +8,7 @@ from eventcore.check.matrix import matrix_of
 from eventcore.check.matrix_text import matrix_text
 from eventcore.check.overlay import Seen, overlay
 from tests.unit.check.counter import (
+    PRICE,
     Order,
     Paid,
     Pay,
@@ -63,6 +64,20 @@ def test_an_escape_is_the_first_position_at_which_an_instance_is_where_nothing_c
 def test_a_turn_that_the_model_always_refuses_is_an_escape_though_its_states_are_reachable() -> None:
     (escape,) = overlay(matrix_of(orders), [turn(4, Order(), "Ship", Order(paid=1))]).escapes
     assert escape.what == "Ship was accepted in status open, paid 0, which the model refuses: not_paid"
+
+
+def test_a_turn_that_leads_where_no_turn_of_its_kind_does_is_an_escape_though_its_states_are_reachable() -> None:
+    turns = [
+        turn(4, Order(), "Pay", Order(paid=PRICE)),  # the most that one part pays is less than the price
+        turn(5, Order(paid=1), "Pay", Order(paid=PRICE), "b"),
+        turn(6, Order(paid=1), "", Order(), "c"),  # what was asked is not kept, and nothing that may be asked leads there
+        turn(7, Order(paid=PRICE), "", Order(GONE, PRICE), "d"),
+    ]
+    assert [(escape.instance, escape.what) for escape in overlay(matrix_of(orders), turns).escapes] == [
+        ("a", "Pay led from status open, paid 0 to status open, paid 3, as in no state of the model"),
+        ("c", "a turn led from status open, paid 1..2 to status open, paid 0, as in no state of the model"),
+    ]
+    assert overlay(matrix_of(orders, bounds=Bounds(2)), turns).escapes == []
 
 
 def test_a_command_that_the_model_has_not_is_an_escape_of_any_model() -> None:
