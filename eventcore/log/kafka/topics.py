@@ -31,7 +31,7 @@ class Found(msgspec.Struct, frozen=True):
     settings: Mapping[str, str]
 
 
-def settings_of(plan: TopicPlan, replication: int | None) -> dict[str, str]:
+def settings_of(plan: TopicPlan, replication: int) -> dict[str, str]:
     """The settings that a new topic is made with."""
     kept = "-1" if plan.kept_ms == KEEP_FOREVER else str(plan.kept_ms)
     settings = {
@@ -47,12 +47,9 @@ def settings_of(plan: TopicPlan, replication: int | None) -> dict[str, str]:
     }
     if plan.kept_bytes is not None:
         settings["segment.bytes"] = str(plan.kept_bytes // 8)  # only whole segments are deleted
-    return settings if replication is None else settings | in_sync(replication)
-
-
-def in_sync(replication: int) -> dict[str, str]:
-    """How many replicas must have a record before it counts: two, where there are enough for one to be away."""
-    return {"min.insync.replicas": "2"} if replication >= TWO_IN_SYNC_FROM else {}
+    if replication >= TWO_IN_SYNC_FROM:
+        settings["min.insync.replicas"] = "2"
+    return settings
 
 
 def differences(plan: TopicPlan, found: Found, replication: int | None) -> Iterator[Difference]:
