@@ -2,6 +2,9 @@
 
 The follower's own queue is bounded by its adapter, so a flood waits in the log and not in this process: that is all the
 back-pressure that a lane needs. What one poll brought beyond a piece's bytes is held back for the next piece.
+
+Commands that were deleted before they were read cannot be decided, and those after them can: the intake goes on there,
+whether it finds that out at its start or later, and says which they were.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from eventcore.errors import DataError
 from eventcore.log.port import Follower, Log, Recorded, Standing
 
 logger = logging.getLogger(__name__)
@@ -53,15 +57,16 @@ class Intake:
     def take(self, most: int, most_bytes: int, timeout_s: float) -> tuple[Sequence[Recorded], int]:
         """Hand out at most `most` records and about `most_bytes` (one record at least), and how many bytes they have.
 
-        Waits up to `timeout_s` for the first.
+        Waits up to `timeout_s` for the first. Hands out none where it has just passed over commands that are gone.
+        Raises DataError where the topic is not the one that was read before.
         """
         records = self._held
         if not records:
-            follower = self._following()
-            self.standing = self._standing_now()  # before the poll: taken later, it would let a former owner commit
-            fitting = max(1, min(most, most_bytes // self._mean_bytes))
-            records = follower.poll(fitting, timeout_s).get(self._partition, ())
-            self.position = follower.positions[self._partition]
+            try:
+                records = self._poll(max(1, min(most, most_bytes // self._mean_bytes)), timeout_s)
+            except DataError:
+                if not self._pass_over_what_is_gone():
+                    raise
             if not records:
                 return records, 0
         return self._piece(records, most, most_bytes)
@@ -78,31 +83,40 @@ class Intake:
             self._follower.close()
             self._follower = None
 
+    def _poll(self, most: int, timeout_s: float) -> Sequence[Recorded]:
+        follower = self._following()
+        self.standing = self._standing_now()  # before the poll: taken later, it would let a former owner commit
+        records = follower.poll(most, timeout_s).get(self._partition, ())
+        self.position = follower.positions[self._partition]
+        return records
+
     def _following(self) -> Follower:
         if self._follower is not None and self._follower.positions[self._partition] < self.position:
-            self._follower.close()  # it stands before commands that were taken without reading them
+            self._follower.close()  # it stands before commands that were taken without reading them, or are gone
             self._follower = None
         if self._follower is None:
             self._pass_over_what_is_gone()
             self._follower = self._log.follow(self._topic, {self._partition: self.position})
         return self._follower
 
-    def _pass_over_what_is_gone(self) -> None:
-        """Go on behind commands that retention has deleted: they cannot be decided, and those after them can."""
+    def _pass_over_what_is_gone(self) -> bool:
+        """Go on behind commands that were deleted; whether there were any."""
         first = self._log.beginning(self._topic, self._partition)
-        if first > self.position:
-            logger.error(
-                "%s[%d]: %d commands, @%d to @%d, were deleted before they were decided, since no worker ran this lane "
-                "for longer than the topic keeps them. Who sent them had no outcome. The lane goes on at @%d. "
-                "Where a worker may be away for so long, let the topic keep commands longer (retention.ms)",
-                self._topic,
-                self._partition,
-                first - self.position,
-                self.position,
-                first - 1,
-                first,
-            )
-            self.position = first
+        if first <= self.position:
+            return False
+        logger.error(
+            "%s[%d]: %d commands, @%d to @%d, were deleted before they were decided. Usual cause: for longer than the topic "
+            "keeps them, no worker ran this lane, or it was that far behind. Who sent them had no outcome. The lane goes on "
+            "at @%d. Where that may happen again, let the topic keep commands longer (retention.ms)",
+            self._topic,
+            self._partition,
+            first - self.position,
+            self.position,
+            first - 1,
+            first,
+        )
+        self.position = first
+        return True
 
     def _piece(self, records: Sequence[Recorded], most: int, most_bytes: int) -> tuple[Sequence[Recorded], int]:
         sizes = [len(record.value or b"") for record in records]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from eventcore.errors import LogUnavailable, WrongUse
+from eventcore.errors import DataError, LogUnavailable, WrongUse
 from eventcore.lane import intake, runner
 from eventcore.lane.intake import Intake, Pace
 from eventcore.lane.runner import LaneRunner
@@ -339,3 +339,43 @@ def test_a_lane_whose_commands_were_all_deleted_takes_the_next_ones(caplog: pyte
     assert "2 commands, @0 to @1, were deleted" in caplog.text
     lane.decide([command("bob", Deposit(1), 2)])
     assert [outcome.cause for outcome in outcomes(log)] == [2]
+
+
+class OvertakingLog(RetainingLog):
+    """A log whose retention goes on while a lane looks: each of `steps` is where it is by the next question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[int] = []
+
+    def beginning(self, topic: str, partition: int) -> int:
+        """Where its records begin, and no longer once that was said."""
+        first = super().beginning(topic, partition)
+        if topic == TOPICS.commands and self.steps:
+            self.first = self.steps.pop(0)
+        return first
+
+
+def test_retention_that_goes_on_while_a_lane_begins_to_read_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    log = OvertakingLog()
+    provision(log)
+    send(log, *(command("bob", Deposit(1), n) for n in range(8)))
+    lane = lane_on(log)
+    lane.start()
+    log.first, log.steps = 2, [4, 6]
+    with caplog.at_level(logging.ERROR):
+        assert lane.step(0.0) == 0
+        assert lane.step(0.0) == 2
+    assert [outcome.cause for outcome in outcomes(log)] == [6, 7]
+    assert "2 commands, @0 to @1" in caplog.text
+    assert "4 commands, @2 to @5" in caplog.text
+
+
+def test_a_topic_that_ends_before_the_next_command_stops_its_lane() -> None:
+    """It was made anew: to go on there would be to pass over commands that are still to come."""
+    log = RetainingLog()
+    provision(log)
+    send(log, command("bob", Deposit(1), 0))
+    reads = Intake(log, TOPICS.commands, 0, 2, lambda: None)
+    with pytest.raises(DataError, match=r"ends at 1, and the start asked for is 2"):
+        reads.take(1_000, 80, 0.0)
