@@ -91,6 +91,8 @@ def test_the_numbers_of_lanes_and_parts_are_what_happened(views: Views) -> None:
         client.send(accounts.to("bob", Withdraw(5)))
         client.close()
         wait_until(lambda: numbers(health)["eventcore_ready"] == 1, "the worker to stand ready")
+        # A lane answers before it counts.
+        wait_until(lambda: numbers(health)["eventcore_batch_turns_sum"] == 6, "every turn to be counted")
         found = numbers(health)
         worker.stop()
         thread.join(WAIT_S)

@@ -95,11 +95,13 @@ def test_a_trace_goes_through_events_outcomes_and_every_step_of_a_saga(
     provision(log, app.wiring, 1)
     with running(app, log, views):
         client = Client(app, log)
+        turns = "process bank.account.commands"
         client.send(accounts.to("alice", Deposit(500)))
+        # A lane answers before it records.
+        wait_until(lambda: len(named(spans, turns, eventcore__outcome="accepted")) == 1, "the deposit to be recorded")
         spans.clear()
         client.send(transfers.to("rent", RequestTransfer("alice", "bob", 300)))
         client.close()
-        turns = "process bank.account.commands"
         wait_until(lambda: len(named(spans, turns, eventcore__outcome="accepted")) == 3, "hold, credit and settle")
     (sent,) = named(spans, "send bank.transfer.commands")
     assert traces_of(named(spans, turns, eventcore__outcome="accepted")) == traces_of([sent])

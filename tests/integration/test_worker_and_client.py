@@ -203,6 +203,7 @@ def test_who_stops_taking_answers_leaves_nothing_behind(place: Place) -> None:
 
 def test_a_worker_that_is_stopped_stops_all_its_children(place: Place) -> None:
     with running(app, place.log, place.views) as run:
+        run.stands_ready()
         Client(app, place.log).send(accounts.to("alice", Deposit(5)), timeout_s=WAIT_S)
     assert {child.status for child in run.ended()} == {"stopped"}
     names = [child.name for child in run.worker.children]
@@ -226,6 +227,7 @@ def test_a_worker_that_starts_again_goes_on_where_the_log_stands(place: Place) -
 
 def test_a_second_worker_on_an_embedded_log_names_the_first(on_sqlite: Place) -> None:
     with running(app, on_sqlite.log, on_sqlite.views) as first, opened(on_sqlite.another) as log:
+        first.stands_ready()
         Client(app, on_sqlite.log).send(accounts.to("alice", Deposit(5)), timeout_s=WAIT_S)
         with pytest.raises(OwnedElsewhere, match=r"are owned by .* \(process \d+\) since"):
             Worker(app, log, on_sqlite.views).run()
@@ -302,6 +304,7 @@ def test_a_lane_that_is_fenced_while_its_partition_is_its_own_takes_over_again(o
     """Somebody outside the group owns a lane, as a former owner that wakes up: it is fenced in its turn, once."""
     client = Client(app, on_kafka.log)
     with running(app, on_kafka.log, on_kafka.views) as run, opened(on_kafka.another) as log:
+        run.stands_ready()
         client.send(accounts.to("alice", Deposit(1)), timeout_s=WAIT_S)
         topics = wiring.machine("account").topics
         strangers = [log.own(topics, partition) for partition in range(PARTITIONS)]

@@ -19,6 +19,7 @@ from tests.servers.errors import ServerUnavailable
 NODES = (1, 2, 3)
 HEAP_MB = 256
 IN_SYNC_TIMEOUT_S = 60
+LEADER_TIMEOUT_S = 60
 
 REPLICATED = {
     "default.replication.factor": "3",
@@ -50,12 +51,16 @@ class KafkaCluster:
             broker.wait_until_ready()
 
     def leader_of(self, topic: str, partition: int) -> KafkaServer:
-        """The broker that leads a partition now. Raises ServerUnavailable where nobody does."""
-        leader = self._topics()[topic].partitions[partition].leader
-        for broker in self.brokers:
-            if broker.node == leader:
-                return broker
-        raise ServerUnavailable(f"nobody leads {topic}[{partition}]")
+        """The running broker that leads a partition, waited for. Raises ServerUnavailable after a minute.
+
+        Whoever is asked may not have heard of the topic yet, or still name one that has died.
+        """
+        deadline = time.monotonic() + LEADER_TIMEOUT_S
+        while (leader := self._led_by(topic, partition)) is None:
+            if time.monotonic() > deadline:
+                raise ServerUnavailable(f"nobody leads {topic}[{partition}] after {LEADER_TIMEOUT_S} s")
+            time.sleep(0.05)
+        return leader
 
     def wait_until_in_sync(self, topic: str | None = None) -> None:
         """Return when every replica is in sync, of `topic` or of all topics. Raises ServerUnavailable after a minute."""
@@ -70,11 +75,20 @@ class KafkaCluster:
         for broker in self.brokers:
             broker.close()
 
+    def _led_by(self, topic: str, partition: int) -> KafkaServer | None:
+        try:
+            leader = self._topics()[topic].partitions[partition].leader
+        except (KafkaException, KeyError):
+            return None
+        return next((broker for broker in self.brokers if broker.node == leader and broker.runs), None)
+
     def _behind(self, topic: str | None) -> list[str]:
         try:
             topics = self._topics()
         except KafkaException as away:
             return [str(away)]
+        if topic is not None and topic not in topics:
+            return [f"{topic} is not known yet"]
         return [
             f"{name}[{number}]"
             for name, each in topics.items()
