@@ -27,6 +27,10 @@ class Fairness:
         """Whether it says anything of this command."""
         return not self.classes or isinstance(command, self.classes)
 
+    def is_about(self, cls: type[Any]) -> bool:
+        """Whether it says anything of the commands of a class."""
+        return not self.classes or issubclass(cls, self.classes)
+
     def group(self, command: Any) -> Hashable:
         """The commands that are judged together with this one are those that give an equal value."""
         group: Hashable = command if self.by is None else self.by(command)

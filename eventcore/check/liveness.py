@@ -46,12 +46,13 @@ class Way:
 
 @dataclass(frozen=True)
 class Unmet:
-    """A claim that is not true, and a way that shows it."""
+    """A claim that is not true, and a way that shows it; where it is `open`, as far as commands were tried."""
 
     kind: str
     name: str
     message: str
     way: Way
+    open: bool = False
 
 
 @dataclass
@@ -62,8 +63,11 @@ class Answers:
     idle: list[str] = field(default_factory=list[str])
 
 
-def judge(graph: Graph, claims: Sequence[Property]) -> Answers:
-    """Judge claims about ways. A claim that raises is unmet, as `raises`."""
+def judge(graph: Graph, claims: Sequence[Property], sampled: Collection[type[Any]] = ()) -> Answers:
+    """Judge claims about ways; `sampled` are the classes of which the graph has only some commands.
+
+    A claim that raises is unmet, as `raises`.
+    """
     answers = Answers()
     for claim in claims:
         try:
@@ -71,7 +75,10 @@ def judge(graph: Graph, claims: Sequence[Property]) -> Answers:
             premise = None if claim.premise is None else _where(graph, claim.premise)
             if premise is not None and not any(premise):
                 answers.idle.append(claim.name)
-            unmet = _stuck(graph, claim, goal) if claim.kind == "never_stuck" else _endless(graph, claim, goal, premise)
+            if claim.kind == "never_stuck":
+                unmet = _stuck(graph, claim, goal, sampled)
+            else:
+                unmet = _endless(graph, claim, goal, premise, sampled)
         except _Raised as raised:
             message = f"{claim.name} raises {raised}"
             unmet = Unmet("raises", claim.name, message, _way(graph, graph.way_to(raised.number), raised.number))
@@ -106,25 +113,44 @@ def _way(graph: Graph, taken: Taken, last: int, back: int | None = None) -> Way:
 # --- never stuck -----------------------------------------------------------------------------------------------------
 
 
-def _stuck(graph: Graph, claim: Property, goal: Sequence[int]) -> Unmet | None:
+def _stuck(graph: Graph, claim: Property, goal: Sequence[int], sampled: Collection[type[Any]]) -> Unmet | None:
     able = graph.reaching(number for number, there in enumerate(goal) if there)
     first = able.find(0)  # states are numbered by their depth, so the way there is a shortest one
     if first < 0:
         return None
     stuck = able.count(0)
     message = f"from {stuck:,} of {len(goal):,} states no way leads to {claim.name}; this is the nearest of them"
-    return Unmet(claim.kind, claim.name, message, _way(graph, graph.way_to(first), first))
+    return Unmet(claim.kind, claim.name, message, _way(graph, graph.way_to(first), first), open=bool(sampled))
 
 
 # --- eventually, leads to --------------------------------------------------------------------------------------------
 
 
-def _endless(graph: Graph, claim: Property, goal: Sequence[int], premise: Sequence[int] | None) -> Unmet | None:
-    """A fair way without end that avoids the goal."""
+def _endless(
+    graph: Graph, claim: Property, goal: Sequence[int], premise: Sequence[int] | None, sampled: Collection[type[Any]]
+) -> Unmet | None:
+    """A fair way without end that avoids the goal: one that is fair whatever else there is, before one that may be (W5)."""
     places = range(graph.initial) if premise is None else range(len(graph.states))
     seeds = [number for number in places if not goal[number] and (premise is None or premise[number])]
     region = _Region(graph, seeds, goal)
-    rules = _Rules(graph, claim.fair, region.before)
+    left_out = [(place, cls) for place, each in enumerate(claim.fair) for cls in sampled if each.is_about(cls)]
+    way = None
+    if all(claim.fair[place].by is type for place, _ in left_out):
+        way = _nearest(graph, region, _Rules(graph, claim.fair, region.before, left_out))
+    is_open = way is None and bool(left_out)
+    if is_open:
+        way = _nearest(graph, region, _Rules(graph, claim.fair, region.before))
+    if way is None:
+        return None
+    assumed = " and ".join(map(str, claim.fair)) or "no fairness at all"
+    ends = "rests in its last state" if way.rests else "goes round for ever"
+    after = "" if premise is None else " after the premise was true"
+    message = f"{claim.name} need never be true{after}: this way {ends}, and {assumed} allows it"
+    return Unmet(claim.kind, claim.name, message, way, is_open)
+
+
+def _nearest(graph: Graph, region: _Region, rules: _Rules) -> Way | None:
+    """The fair way without end through the region that is soonest where it stays."""
     best: tuple[int, Way] | None = None
     resting = [number for number, possible in rules.possible.items() if not possible]
     if resting:
@@ -136,14 +162,7 @@ def _endless(graph: Graph, claim: Property, goal: Sequence[int], premise: Sequen
             continue
         stem, cycle = region.stem(entry), rules.cycle(component, entry)
         best = (region.distance[entry], _way(graph, [*stem, *cycle], entry, len(stem)))
-    if best is None:
-        return None
-    way = best[1]
-    assumed = " and ".join(map(str, claim.fair)) or "no fairness at all"
-    ends = "rests in its last state" if way.rests else "goes round for ever"
-    after = "" if premise is None else " after the premise was true"
-    message = f"{claim.name} need never be true{after}: this way {ends}, and {assumed} allows it"
-    return Unmet(claim.kind, claim.name, message, way)
+    return None if best is None else best[1]
 
 
 class _Region:
@@ -182,24 +201,34 @@ class _Region:
 
 
 class _Rules:
-    """Fairness as bits, one for each group of commands: which a step takes, which are possible in a state."""
+    """Fairness as bits, one for each group of commands: which a step takes, which are possible in a state.
 
-    def __init__(self, graph: Graph, fair: Sequence[Fairness], region: Collection[int]) -> None:
+    Classes that are groups `everywhere`, each with the place of its assumption, count as possible in every state.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        fair: Sequence[Fairness],
+        region: Collection[int],
+        everywhere: Sequence[tuple[int, type[Any]]] = (),
+    ) -> None:
         self._graph = graph
-        bits: dict[object, int] = {}
-        self.weak = self.strong = 0
+        bits: dict[tuple[int, object], int] = {}
+
+        def bit_of(place: int, group: object) -> int:
+            return 1 << bits.setdefault((place, group), len(bits))
+
         self.of_label = [0] * len(graph.labels)
         for place, each in enumerate(fair):
             for number, label in enumerate(graph.labels):
                 command = label.command if isinstance(label, Asked) else label
                 if each.concerns(command):
-                    bit = 1 << bits.setdefault((place, each.group(command)), len(bits))
-                    self.of_label[number] |= bit
-                    if each.strength == "weak":
-                        self.weak |= bit
-                    else:
-                        self.strong |= bit
-        self.possible = {number: self._any(graph.steps(number)) for number in region}
+                    self.of_label[number] |= bit_of(place, each.group(command))
+        always = sum({bit_of(place, group) for place, group in everywhere})
+        self.weak = sum(1 << bit for (place, _), bit in bits.items() if fair[place].strength == "weak")
+        self.strong = sum(1 << bit for (place, _), bit in bits.items() if fair[place].strength == "strong")
+        self.possible = {number: self._any(graph.steps(number)) | always for number in region}
 
     def _any(self, steps: range) -> int:
         found = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eventcore.annotations import unknown_in
@@ -15,7 +15,7 @@ from eventcore.check.liveness import Answers, Unmet
 from eventcore.check.narrow import explosion
 from eventcore.check.properties import OF_WAYS
 from eventcore.check.report import Finding, Reason, Report, Verdict
-from eventcore.check.sampled import is_open, sampled_classes, without_contexts
+from eventcore.check.sampled import sampled_classes, without_contexts
 from eventcore.check.scope import Bounds
 from eventcore.check.search import SEEMS_AN_END, Explored, Noticed
 from eventcore.check.source import shown
@@ -35,13 +35,13 @@ def reported(
     """The report of a search; `answers` are those of claims about ways, or None with what would be the `remedy`."""
     checked = machine.checked
     unmet = [] if answers is None else answers.unmet
-    sampled = sampled_classes(machine)
-    open_ = {each.name for each in checked.properties if is_open(each, sampled)}
+    missing = list(_missing(checked, found))
+    sampled = bool(sampled_classes(machine))
     findings = [finding_of(machine, found, each) for each in found.noticed]
-    findings += [_never_seen(name, found) for name in _missing(checked, found) if name not in open_]
-    findings += [_unmet(machine, found, each) for each in unmet if each.kind == "raises" or each.name not in open_]
+    findings += [] if sampled else [_never_seen(name, found) for name in missing]
+    findings += [_unmet(machine, found, each) for each in unmet if not each.open]
     reasons = [*_reasons(machine, found, bounds)]
-    reasons += _open(checked, found, [each for each in unmet if each.kind != "raises" and each.name in open_], open_)
+    reasons += _open(found, missing if sampled else (), [each for each in unmet if each.open])
     if answers is None:
         reasons += _unjudged(checked, remedy)
     verdict: Verdict = "fail" if findings else "inconclusive" if reasons else "pass"
@@ -171,13 +171,10 @@ def _reasons(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Iter
                 yield Reason(f"{each.name} was not seen so far", "a search that is not cut")
 
 
-def _open(
-    checked: Checked[Any, Any, Any], found: Explored, unmet: Sequence[Unmet], open_: Collection[str]
-) -> Iterator[Reason]:
+def _open(found: Explored, missing: Sequence[str], unmet: Sequence[Unmet]) -> Iterator[Reason]:
     """What no command that was tried does, where others were left out."""
-    for name in _missing(checked, found):
-        if name in open_:
-            yield Reason(f"{_none_like(name, found)}, {SOME_TRIED}", ALL_TRIED)
+    for name in missing:
+        yield Reason(f"{_none_like(name, found)}, {SOME_TRIED}", ALL_TRIED)
     if (number := found.witnesses.get(SEEMS_AN_END)) is not None:
         state = shown(found.states[number])
         yield Reason(f"nothing leads anywhere else from {state}, which is not finished, {SOME_TRIED}", ALL_TRIED)

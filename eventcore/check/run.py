@@ -185,7 +185,7 @@ def _of_ways(machine: AggregateMachine, found: Explored, bounds: Bounds) -> Answ
     memory = bounds.memory if bounds.memory is not None else limit_bytes()
     try:
         with collector_off():
-            return judge(graph_of(machine, found.states, found.initial, memory), claims)
+            return judge(graph_of(machine, found.states, found.initial, memory), claims, sampled_classes(machine))
     except KeyboardInterrupt:
         found.cut.add("interrupted")
         return None

@@ -10,7 +10,6 @@ from typing import Any
 
 from eventcore.check.aggregate import AggregateMachine
 from eventcore.check.domain import Domains
-from eventcore.check.properties import Property
 
 
 def sampled_classes(machine: AggregateMachine) -> frozenset[type[Any]]:
@@ -25,13 +24,3 @@ def sampled_classes(machine: AggregateMachine) -> frozenset[type[Any]]:
 def without_contexts(machine: AggregateMachine) -> bool:
     """Whether decide takes a Context and the scope names none."""
     return machine.aggregate.takes_context and not machine.checked.scope.contexts
-
-
-def is_open(claim: Property, sampled: frozenset[type[Any]]) -> bool:
-    """Whether a way that refutes a claim may be none, since commands that were not tried would lead out of it.
-
-    A way that goes on for ever is real whatever else there is; whether it is fair depends on what would be possible.
-    """
-    if claim.kind in ("sometimes", "never_stuck"):
-        return bool(sampled)
-    return any(not each.classes or issubclass(cls, each.classes) for each in claim.fair for cls in sampled)

@@ -39,12 +39,12 @@ FAIR = st.lists(
 )
 
 
-def drawn(steps: Sequence[Step], initial: int = 1, places: int = PLACES) -> Graph:
+def drawn(steps: Sequence[Step], initial: int = 1, places: int = PLACES, labels: Sequence[str] = LABELS) -> Graph:
     """A graph with these steps. Those that lead nowhere else are left out, as in every graph of a machine."""
     real = sorted(step for step in steps if step[0] != step[2])
     starts = array("I", [sum(step[0] < number for step in real) for number in range(places + 1)])
-    targets, by = array("I", [step[2] for step in real]), array("I", [LABELS.index(step[1]) for step in real])
-    return Graph(range(places), initial, LABELS, starts, targets, by)
+    targets, by = array("I", [step[2] for step in real]), array("I", [labels.index(step[1]) for step in real])
+    return Graph(range(places), initial, labels, starts, targets, by)
 
 
 def closed(steps: Sequence[Step], starts: frozenset[int], among: frozenset[int]) -> frozenset[int]:
@@ -127,6 +127,36 @@ def test_leads_to_fails_exactly_where_some_fair_way_from_the_premise_avoids_the_
     assert answers.idle == ([] if premise else ["follows"])
     for each in answers.unmet:
         assert_is_lasso(steps, each, goal, premise, fair)
+
+
+class Whole(str):
+    """A label of a class of which all commands were tried."""
+
+    __slots__ = ()
+
+
+class Sample(str):
+    """A label of a class of which others may be possible."""
+
+    __slots__ = ()
+
+
+CLASSED = (Whole("a"), Sample("b"), Sample("c"))
+BY_CLASS = [made(*of, by=type) for made in (weak, strong) for of in ((), (Sample,), (Whole,))]
+
+
+@settings(max_examples=400)
+@given(STEPS, SETS, st.lists(st.sampled_from(BY_CLASS), max_size=3))
+def test_a_lasso_is_certain_exactly_where_it_is_fair_though_another_command_leads_to_the_goal_from_everywhere(
+    steps: list[Step], goal: frozenset[int], fair: list[Fairness]
+) -> None:
+    graph, home = drawn(steps, labels=CLASSED), PLACES
+    unmet = judge(graph, [eventually(goal.__contains__, fair=fair, name="there")], {Sample}).unmet
+    assert bool(unmet) == bool(judge(graph, [eventually(goal.__contains__, fair=fair, name="there")]).unmet)
+    steps = [*steps, *((number, "d", home) for number in range(PLACES))]
+    graph = drawn(steps, places=PLACES + 1, labels=(*CLASSED, Sample("d")))
+    others = judge(graph, [eventually((goal | {home}).__contains__, fair=fair, name="there")]).unmet
+    assert any(not each.open for each in unmet) == bool(others)
 
 
 def told(steps: Sequence[Step], goal: set[int], *fair: Fairness) -> tuple[list[int], str, int | None] | None:

@@ -70,7 +70,7 @@ def test_a_turn_that_leads_where_no_turn_of_its_kind_does_is_an_escape_though_it
     turns = [
         turn(4, Order(), "Pay", Order(paid=PRICE)),  # the most that one part pays is less than the price
         turn(5, Order(paid=1), "Pay", Order(paid=PRICE), "b"),
-        turn(6, Order(paid=1), "", Order(), "c"),  # what was asked is not kept, and nothing that may be asked leads there
+        turn(6, Order(paid=1), "", Order(), "c"),  # what was asked is not kept, and nothing at all leads there
         turn(7, Order(paid=PRICE), "", Order(GONE, PRICE), "d"),
     ]
     assert [(escape.instance, escape.what) for escape in overlay(matrix_of(orders), turns).escapes] == [

@@ -122,6 +122,22 @@ def test_a_way_that_no_other_command_makes_unfair_is_a_finding(claim: Property) 
     assert (report.verdict, [each.kind for each in report.findings]) == ("fail", ["eventually"])
 
 
+def test_a_way_that_takes_a_class_is_fair_to_the_class_whatever_else_is_in_it() -> None:
+    def rate(bill: Bill, command: Pay | Look) -> list[Paid | Looked]:
+        """Any amount but the price is looked at, and no more."""
+        return [Looked()] if isinstance(command, Pay) and command.amount != PRICE else decide(bill, command)
+
+    rated = Aggregate("bill", Bill, rate, evolve)
+    for fair in ([weak(by=type)], [strong(by=type)], [weak(Pay, by=type), strong(Look)]):
+        for claim in (eventually(paid, fair=fair), leads_to(seen, paid, fair=fair)):
+            (finding,) = check(Checked(rated, properties=[claim])).findings
+            assert finding.kind == claim.kind
+            assert finding.trace is not None
+            assert any(isinstance(step.command, Pay) for step in finding.trace.steps)
+    report = check(Checked(rated, properties=[eventually(paid, fair=[weak()])]))
+    assert (report.verdict, report.findings) == ("inconclusive", []), "the price alone is a group of its own"
+
+
 def test_a_finding_behind_what_seems_an_end_is_found() -> None:
     def never_paid(bill: Bill) -> bool:
         return not bill.paid
