@@ -108,10 +108,15 @@ class Watch:
             Exception, Opaque
         ):  # a class that looks at its fields when it is made; no state, no watch
             self.state = made(**self._nothings)
+        try:
+            self._beside: dict[str, object] = object.__getattribute__(self.state, "__dict__")
+        except AttributeError:  # fields alone, as most classes
+            self._beside = {}
 
     def at(self, real: Any) -> Any:
-        """The watched state, standing for a real one from now on."""
+        """The watched state, standing for a real one from now on: what was kept beside its fields is of the last one."""
         self._real = real
+        self._beside.clear()  # a `cached_property` of a class with dict=True
         self.reads.clear()
         self.opaque = False
         return self.state

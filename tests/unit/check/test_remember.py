@@ -348,6 +348,38 @@ def test_a_value_that_is_moved_past_attributes_is_noticed() -> None:
     assert watch.changes(moving, Three(2, 2, 3), [WasSet(0, 0)]) is None
 
 
+class Kept(Value, dict=True, gc=True):
+    """Counters that keep beside them what was once computed."""
+
+    a: Small = 0
+    b: Small = 0
+    c: Small = 0
+    unread: bool = False
+
+    @functools.cached_property
+    def ready(self) -> bool:
+        """Whether the first two are there; the second is not asked where the first is not."""
+        return self.a > 1 and self.b > 1
+
+
+def test_what_a_state_keeps_beside_its_fields_is_of_that_state_alone() -> None:
+    def ready_first(state: Kept, command: Set) -> list[WasSet]:
+        require(command.which < 2 or state.ready, "not_ready")
+        return [WasSet(command.which, command.to)]
+
+    def put(state: Kept, event: WasSet) -> Kept:
+        return msgspec.structs.replace(state, **{"abc"[event.which]: event.to})
+
+    aggregate = Aggregate("kept", Kept, ready_first, put)
+    commands = [Set(which, to) for which in range(3) for to in range(4)]
+    remembered = Remembered(aggregate, commands, lambda label: (label, NOW))
+    for state in (Kept(), Kept(2), Kept(2, 2), Kept(2, 2, 1), Kept(1, 2), Kept(2, 1)):
+        accepted = {label for label, outcome in remembered.steps(state) if isinstance(outcome, Accepted)}
+        assert accepted == {each for each in commands if isinstance(take_turn(aggregate, state, each, NOW), Accepted)}
+    report = check(aggregate, scope=Scope(domains={"which": range(3), "to": range(4)}))
+    assert (report.verdict, report.distinct) == ("pass", 4 * 4 * 4)
+
+
 class Loose(Value):
     """A state of which nobody knows what it holds."""
 
