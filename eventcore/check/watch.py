@@ -76,6 +76,16 @@ REFUSED = [
 Nothing = type("Nothing", (), {f"__{name}__": _refuse for name in REFUSED})
 
 
+STRUCT = cast("Any", type(msgspec.Struct))
+
+
+def _minds_subclasses(cls: type[Value]) -> bool:
+    """Whether a class runs code of its own when another is derived from it: that would see the watched one, and keep it."""
+    return type(cls) is not STRUCT or any(
+        "__init_subclass__" in vars(each) for each in set(cls.__mro__) - set(Value.__mro__)
+    )
+
+
 class Watch:
     """A state of `cls` that notes which of its fields are read: `reads`, since `at` was last called."""
 
@@ -102,12 +112,11 @@ class Watch:
 
         body: dict[str, object] = {f"__{name}__": refuse for name in ("eq", "ne", "hash", "repr", "copy", "reduce")}
         body |= {"__getattribute__": read, "__module__": cls.__module__, "__doc__": cls.__doc__}
-        made: Any = cast("Any", type(msgspec.Struct))(cls.__name__, (cls,), body)
         self.state: Any = None
         with contextlib.suppress(
             Exception, Opaque
         ):  # a class that looks at its fields when it is made; no state, no watch
-            self.state = made(**self._nothings)
+            self.state = None if _minds_subclasses(cls) else STRUCT(cls.__name__, (cls,), body)(**self._nothings)
         try:
             self._beside: dict[str, object] = object.__getattribute__(self.state, "__dict__")
         except AttributeError:  # fields alone, as most classes

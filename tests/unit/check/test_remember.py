@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -378,6 +378,38 @@ def test_what_a_state_keeps_beside_its_fields_is_of_that_state_alone() -> None:
         assert accepted == {each for each in commands if isinstance(take_turn(aggregate, state, each, NOW), Accepted)}
     report = check(aggregate, scope=Scope(domains={"which": range(3), "to": range(4)}))
     assert (report.verdict, report.distinct) == ("pass", 4 * 4 * 4)
+
+
+class Listed(Value):
+    """A class that lists what is derived from it, once."""
+
+    LIST: ClassVar[dict[str, type]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """List a class. Raises KeyError for a name that is there."""
+        if cls.__name__ in Listed.LIST:
+            raise KeyError(cls.__name__)
+        Listed.LIST[cls.__name__] = cls
+
+
+class Derived(Listed):
+    """Two counters."""
+
+    a: Small = 0
+    b: Small = 0
+
+
+def test_no_class_is_derived_from_one_that_minds() -> None:
+    def counted(state: Derived, command: Set) -> list[WasSet]:
+        require(state.a < command.to, "less")
+        return [WasSet(0, command.to)]
+
+    def count(state: Derived, event: WasSet) -> Derived:
+        return Derived(event.to, state.b)
+
+    report = check(Aggregate("derived", Derived, counted, count), scope=Scope(domains={"which": (0,)}))
+    assert (report.verdict, report.distinct) == ("pass", 6)
+    assert {"Derived": Derived} == Listed.LIST
 
 
 class Loose(Value):
