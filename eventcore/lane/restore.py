@@ -23,7 +23,7 @@ from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.facts import LaneState
 from eventcore.errors import BrokenLog, TimedOut
 from eventcore.lane.checkpoint import CHECKPOINTING, Checkpointing, rewrite, trust_of
-from eventcore.lane.memory import LaneMemory
+from eventcore.lane.memory import Decided, LaneMemory
 from eventcore.lane.restore_events import Folder
 from eventcore.lane.restore_outcomes import Outcomes
 from eventcore.lane.snapshot import Found, trusted
@@ -103,8 +103,8 @@ def restore(
     """
     found = read_snapshots(log, topics, partition, progress)
     trust = trust_of(aggregate, events)
-    readable = Readable(topics.commands.partition(".")[0], log.partitions)
-    known = trusted(found, trust, log, topics, partition, Window(pace.window, readable=readable))
+    readable = Readable(topics.commands.partition(".")[0], log.partitions, log.end)
+    known = trusted(found, trust, log, topics, partition, _empty_window(pace, readable))
     if known is not None:
         memory, state = known
         found.clear()
@@ -115,10 +115,14 @@ def restore(
                 "%s[%d]: a checkpoint leads to a contradiction, %s: all is read", topics.events, partition, broken
             )
             found = read_snapshots(log, topics, partition, progress)
-    memory = LaneMemory(decided=Window(pace.window, readable=readable))
+    memory = LaneMemory(decided=_empty_window(pace, readable))
     _read(log, aggregate, topics, partition, events, memory, None, progress)
     rewrite(memory, found)
     return memory
+
+
+def _empty_window(pace: Checkpointing, readable: Readable) -> Window[Decided | int]:
+    return Window(pace.window, readable=readable, written=readable.written)
 
 
 def _read(

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from eventcore.avro.envelope import read_envelope, write_envelope
+from eventcore.avro.envelope import Options, Source, read_envelope, write_envelope
 from eventcore.errors import BrokenLog, Fenced, OwnedElsewhere, WrongUse
 from eventcore.lane.checkpoint import Checkpointing
 from eventcore.lane.facts import LANE
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.restore import restore
 from eventcore.lane.runner import LaneRunner
-from eventcore.log.port import Log, Record
+from eventcore.log.port import Log, Record, TopicPlan
 from eventcore.topics import partition_of
 from tests.bank import (
     COMMANDS,
@@ -158,6 +158,29 @@ def test_an_owner_is_fenced_or_the_only_one(opener: Opener, log: Log) -> None:
     assert [h.envelope.version for h in happened(log)] == [1, 2]
     first_decisions = Counter(o.command_id for o in outcomes(log) if not o.details.repeated)
     assert first_decisions == {id_of(1): 1, id_of(2): 1}
+
+
+def test_a_source_that_names_no_record_makes_no_repeat_of_what_is_relayed_later(log: Log) -> None:
+    """Whoever may send a command may say in its envelope that a relay sent it, of any record."""
+    source = "bank.transfer.events"
+    log.provision([TopicPlan(source, 1)])
+    log.append(source, 0, [Record(b"t1", b"any")] * 3)
+    forged, *relayed = (
+        command("alice", Deposit(1), name, options=Options(source=Source(source, 0, offset)))
+        for name, offset in (("forged", 10**12), ("first", 0), ("second", 1), ("third", 2))
+    )
+    pace, after_a_window = Checkpointing(window=4, outcomes=4), list[str]()
+    for turn, one in enumerate((forged, *relayed, relayed[0])):
+        lane = LaneRunner(log, accounts, TOPICS, 0, commands=COMMANDS, events=EVENTS, checkpoints=pace)
+        lane.start()
+        send(log, one)
+        run(lane, log, WAIT_S)
+        after_a_window += kinds(outcomes(log)[-1:])
+        send(log, *(command("bob", Look(), f"{turn} {n}") for n in range(12)))
+        run(lane, log, WAIT_S)
+        lane.close()
+    assert after_a_window == ["accepted", "accepted", "accepted", "accepted", "accepted*"]
+    assert [each.id for each in happened(log)] == ["alice"] * 4
 
 
 def test_a_lane_restores_from_its_checkpoint_as_from_the_whole_log(log: Log) -> None:

@@ -13,6 +13,7 @@ from eventcore.lane.facts import LANE
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.restore import restore
 from eventcore.lane.runner import LaneRunner
+from eventcore.lane.window import always
 from eventcore.log.memory import MemoryLog
 from eventcore.log.port import Record
 from tests.bank import (
@@ -133,6 +134,7 @@ def test_a_checkpoint_that_fits_no_record_is_given_up_and_the_lane_goes_on(caplo
     log = memory_log()
     lane = lane_with(log)
     lane.memory.decided.delivered = {("bank.transfer.events", n): n for n in range(60_000)}
+    lane.memory.decided.written = always
     with caplog.at_level(logging.WARNING):
         for n in range(90):
             send(log, command("alice", Deposit(2), n))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from eventcore.avro.control import Discard, write_control
 from eventcore.avro.envelope import Options, SagaStep, Source, command_envelope
-from eventcore.errors import UnknownName
+from eventcore.errors import LogUnavailable, UnknownName
 from eventcore.lane import backlog
 from eventcore.lane.checkpoint import Checkpointing
 from eventcore.lane.restore import restore
@@ -66,6 +66,7 @@ def test_a_window_read_back_from_the_beginning_of_its_older_generation_is_the_sa
 def test_a_clients_command_is_forgotten_after_the_window_and_a_relayed_one_is_not() -> None:
     log = memory_log()
     log.provision([TopicPlan("bank.t.events", 1)])
+    log.append("bank.t.events", 0, [Record(b"t1", b"x")] * 10)
     lane = lane_on(log)
     lane.start()
     lane.memory.decided.size = 3
@@ -153,12 +154,72 @@ def test_a_topic_that_is_not_there_is_asked_for_once_in_a_while_and_remembered_w
         asked.append(topic)
         raise UnknownName("topic", topic, [])
 
-    readable = Readable("bank", partitions)
+    readable = Readable("bank", partitions, lambda _topic, _partition: 0)
     for n in range(2 * UNREADABLE_MAX):
         assert not readable(Source(f"bank.t{n}.events", 0, 1))
         assert not readable(Source(f"bank.t{n}.events", 0, 2))
     assert len(asked) == 2 * UNREADABLE_MAX
     assert len(readable._unknown_until) <= UNREADABLE_MAX
+
+
+@given(st.integers(1, 5), st.lists(st.booleans(), max_size=60))
+def test_what_is_said_of_records_that_there_are_not_makes_no_repeat_of_what_was_not_delivered(
+    size: int, forged: list[bool]
+) -> None:
+    window = Window[int](size, written=lambda _topic, _partition, offset: offset < len(forged))
+    delivered = -1
+    for sequence, is_forged in enumerate(forged, 1):
+        window.turn(sequence)
+        if is_forged:
+            window.deliver(Source("t", 0, len(forged) + sequence))
+        else:
+            delivered += 1
+            window.deliver(Source("t", 0, delivered))
+        assert not window.delivered_before(Source("t", 0, delivered + 1))
+
+
+def test_what_was_believed_while_nobody_could_be_asked_makes_no_repeat_afterwards() -> None:
+    ends = {"t": 10**13}
+    window = Window[int](4, written=lambda topic, _, offset: offset < ends[topic])
+    window.deliver(Source("t", 0, 10**12))
+    window.turn(4)
+    window.turn(8)
+    assert window.at_older == {("t", 0): 10**12}
+    ends["t"] = 5
+    assert not window.delivered_before(Source("t", 0, 3))
+    window.turn(12)
+    assert window.at_older == window.at_newer == window.delivered == {}
+
+
+def test_where_a_partition_ends_is_asked_beyond_the_end_that_is_known() -> None:
+    ends, asked = {"bank.a.events": 5}, list[str]()
+
+    def end(topic: str, _: int) -> int:
+        asked.append(topic)
+        if topic not in ends:
+            raise UnknownName("topic", topic, [])
+        return ends[topic]
+
+    readable = Readable("bank", lambda _: 1, end)
+    assert [readable.written("bank.a.events", 0, offset) for offset in (0, 3, 4)] == [True, True, True]
+    assert asked == ["bank.a.events"]
+    assert not readable.written("bank.a.events", 0, 5)
+    ends["bank.a.events"] = 6
+    assert readable.written("bank.a.events", 0, 5)
+    assert asked == ["bank.a.events"] * 3
+    assert not readable.written("bank.gone.events", 0, 0)
+
+
+def test_a_log_that_does_not_tell_where_a_partition_ends_is_believed_and_not_asked_again_soon() -> None:
+    asked: list[int] = []
+
+    def end(_: str, partition: int) -> int:
+        asked.append(partition)
+        raise LogUnavailable("no leader")
+
+    readable = Readable("bank", lambda _: 9, end)
+    assert all(readable.written("bank.a.events", partition, 10**12) for partition in range(9))
+    assert asked == [0]
 
 
 def test_a_step_that_was_not_kept_is_not_told_accepted_after_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
