@@ -20,7 +20,9 @@ __all__ = [
     "READ_COMMITTED",
     "READ_UNCOMMITTED",
     "AdminClient",
+    "AlterOperation",
     "Code",
+    "ConfigEntry",
     "ConfigResource",
     "Consumer",
     "GroupPositions",
@@ -58,6 +60,8 @@ def _with_one_kind(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 AdminClient: Final[Any] = _admin.AdminClient
+AlterOperation: Final[Any] = _admin.AlterConfigOpType
+ConfigEntry: Final[Any] = _admin.ConfigEntry
 ConfigResource: Final[Any] = _admin.ConfigResource
 Consumer: Final[Any] = _raising_one_kind(_library.Consumer, "poll", "consume", "close")
 GroupPositions: Final[Any] = _library.ConsumerGroupTopicPartitions
