@@ -1,10 +1,13 @@
 """The ledger as a whole: the bank's figures are met on every log, and what is sent twice is booked once."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,9 +15,22 @@ from confluent_kafka import Producer
 
 from examples.ledger import checker, verify
 from examples.ledger.__main__ import main
+from examples.ledger.bank_file import printed_balances
 
 ROOT = Path(__file__).parents[3]
 A_PART = ["--until", "1993-03-31"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def printed_once() -> Iterator[None]:
+    """The bank's file, which stays as it is, is read once for each day that verifications go up to."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("__main__", "verify"):
+            patch.setattr(f"examples.ledger.{module}.printed_balances", printed)
+        yield
+
+
+printed = cache(printed_balances)
 
 
 def replay(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
@@ -24,6 +40,20 @@ def replay(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -
 
 def addresses(folder: Path) -> list[str]:
     return ["--log", f"sqlite:{folder / 'ledger.db'}", "--views", f"sqlite:{folder / 'views.db'}"]
+
+
+@pytest.fixture(scope="module")
+def replayed_part(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A part, replayed; tests change copies of it."""
+    folder = tmp_path_factory.mktemp("part")
+    assert main([*addresses(folder), *A_PART]) == 0
+    return folder
+
+
+@pytest.fixture
+def a_part(replayed_part: Path, tmp_path: Path) -> Path:
+    """A part, replayed, to be changed."""
+    return shutil.copytree(replayed_part, tmp_path / "part")
 
 
 @pytest.mark.slow
@@ -115,10 +145,9 @@ CHANGES = {
 
 
 def test_one_altered_or_missing_row_fails_the_verification_with_its_account_and_day(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    a_part: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    replay(capsys, *addresses(tmp_path), *A_PART)
-    views = tmp_path / "views.db"
+    views = a_part / "views.db"
     asked = ["--views", f"sqlite:{views}", *A_PART]
     assert verify.main(asked) == 0
     row = "account = '576' AND day = '1993-01-31'"
@@ -154,13 +183,12 @@ def test_views_in_memory_are_refused_since_nobody_could_verify_them(capsys: pyte
 
 
 def test_an_event_deleted_from_the_log_is_named_with_its_account_and_day(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    a_part: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    replay(capsys, *addresses(tmp_path), *A_PART)
-    with closing(sqlite3.connect(tmp_path / "ledger.db")) as log:
+    with closing(sqlite3.connect(a_part / "ledger.db")) as log:
         (key,) = log.execute('SELECT key FROM "ledger.account.events[2]" WHERE rowid = 7').fetchone()
         log.execute('DELETE FROM "ledger.account.events[2]" WHERE rowid = 7')
         log.commit()
-    said = replay(capsys, *addresses(tmp_path), *A_PART, code=1)
+    said = replay(capsys, *addresses(a_part), *A_PART, code=1)
     (wrong,) = [line for line in said.splitlines() if line.startswith("WRONG")]
     assert wrong.startswith(f"WRONG: account {key.decode()}, 1993-")
