@@ -6,7 +6,7 @@ import subprocess
 import sys
 import venv
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -89,15 +89,24 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """A clean environment that holds the wheel and what it depends on, without extras; tests install nothing into it."""
-    return new_environment(wheel, tmp_path_factory)
-
-
-def new_environment(wheel: Path, folders: pytest.TempPathFactory) -> Environment:
-    """Such an environment of a test's own."""
-    made = Environment(folders.mktemp("environment"), folders.mktemp("elsewhere"))
+    made = Environment(tmp_path_factory.mktemp("environment"), tmp_path_factory.mktemp("elsewhere"))
     venv.create(made.folder, with_pip=True)
     made.run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
     return made
+
+
+def on_top_of(environment: Environment, folders: pytest.TempPathFactory) -> Environment:
+    """An environment of a test's own: it sees what is installed in the other one, and what it installs is its own."""
+    made = Environment(folders.mktemp("environment"), folders.mktemp("elsewhere"))
+    venv.create(made.folder)
+    packages, below = site_packages(made), site_packages(environment)
+    (packages / "below.pth").write_text(f"{below}\n", encoding="utf-8")
+    return made
+
+
+def site_packages(environment: Environment) -> Path:
+    (packages,) = environment.folder.glob("lib/python*/site-packages")
+    return packages
 
 
 def files_in_git(folder: str) -> set[str]:
@@ -157,10 +166,10 @@ def test_the_installed_packages_pass_their_own_dependency_check(environment: Env
 
 
 def test_a_new_project_passes_its_tests_where_only_the_wheel_is_installed(
-    wheel: Path, tmp_path_factory: pytest.TempPathFactory
+    environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    own = new_environment(wheel, tmp_path_factory)
-    assert "make test" in own.run("eventcore", "new", "shop")
+    own = on_top_of(environment, tmp_path_factory)
+    assert "make test" in replace(environment, elsewhere=own.elsewhere).run("eventcore", "new", "shop")
     make = ["make", "-C", str(own.elsewhere / "shop"), "test", f"PYTHON={own.folder / 'bin' / 'python'}"]
     done = subprocess.run(make, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
