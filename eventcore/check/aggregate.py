@@ -30,7 +30,7 @@ from eventcore.check.unread import PassedOn, hiding, refuse_hidden
 from eventcore.check.unseeing import unseeing
 from eventcore.context import Context
 from eventcore.errors import EventcoreError, NotSupported
-from eventcore.turn import VALID_STATE, Accepted, Refused, Violated, take_turn
+from eventcore.turn import VALID_EVENT, VALID_STATE, Accepted, Refused, Violated, take_turn
 from eventcore.value import Value
 
 NOWHEN = Context(0, bytes(16))
@@ -82,6 +82,7 @@ class AggregateMachine:
         self._full = full
         self._lean = _changed(full, guards=())
         self._unjudged = _changed(full, guards=(), state_check=_anything)
+        self._turned = _turning(self._unjudged)
         state_type: type[Value] = full.state_type
         self.open = [field.name for field in shape_of(state_type) if is_open(field.shape)]
         never = (*self.open, *checked.scope.unread)
@@ -259,10 +260,14 @@ class AggregateMachine:
         return self._differs_from(anew(state), label, first, state)
 
     def _differs_from(self, same: Any, label: Any, first: Outcome, state: Any) -> Fault | None:
-        """How a turn from `state` differs from that of the `same` state made anew, which no type allows: its sets are Turned."""
-        other = self._taken(self._unjudged, same, label)
-        if isinstance(first, Violated) and first.invariant == VALID_STATE:
-            first = self._taken(self._unjudged, state, label)
+        """How a turn from `state` differs from that of the `same` state made anew, its command and events made anew as well.
+
+        No type allows what takes part in that one, since its sets are Turned; so values that no type allows are compared too.
+        """
+        command, context = self.asked(label)
+        other = self._taken(self._turned, same, Asked(anew(command), context))
+        if isinstance(first, Violated) and first.invariant in (VALID_STATE, VALID_EVENT):
+            first = self._taken(_unchecked(self._unjudged), state, label)
         return None if other == first else _differs(label, first, other)
 
     def compact(self, state: Any) -> Any:
@@ -314,7 +319,22 @@ def _code(function: Any) -> CodeType:
 
 
 def _anything(_: Value) -> None:
-    """The validation of a turn whose state is shown, whatever it is."""
+    """The validation of what is shown, whatever it is."""
+
+
+def _unchecked(aggregate: Aggregate[Any, Any, Any]) -> Aggregate[Any, Any, Any]:
+    """The aggregate, whatever its events hold."""
+    return _changed(aggregate, event_checks=dict.fromkeys(aggregate.event_checks, _anything))
+
+
+def _turning(aggregate: Aggregate[Any, Any, Any]) -> Aggregate[Any, Any, Any]:
+    """The aggregate that takes in every event made anew."""
+    evolve: Callable[[Any, Any], Any] = aggregate.evolve
+
+    def turned(state: Any, event: Any) -> Any:
+        return evolve(state, anew(event))
+
+    return _changed(_unchecked(aggregate), evolve=turned)
 
 
 def _noticing(aggregate: Aggregate[Any, Any, Any], clean: Callable[[Any], Any]) -> Aggregate[Any, Any, Any]:

@@ -10,7 +10,7 @@ from eventcore.check.checked import Checked
 from eventcore.check.source import Source
 from eventcore.codehash import code_hash
 
-ENGINE = 2  # raised whenever a change of the checker could change a verdict
+ENGINE = 3  # raised whenever a change of the checker could change a verdict
 
 
 def hash_of(checked: Checked[Any, Any, Any]) -> str:
