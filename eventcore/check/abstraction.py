@@ -22,7 +22,7 @@ from eventcore.annotations import shape_of
 from eventcore.check.scope import Scope
 from eventcore.check.source import shown
 from eventcore.check.unread import Change, hider
-from eventcore.errors import NotSupported, UnknownName, WrongUse
+from eventcore.errors import EventcoreError, NotSupported, UnknownName, WrongUse
 from eventcore.shape import (
     LONG_MAX,
     LONG_MIN,
@@ -91,8 +91,8 @@ class Abstraction:
         return [each for each in self.facets if isinstance(each, Facet)]
 
     def row(self, state: Any) -> Row:
-        """The row that a state belongs to."""
-        return tuple([each.label(state) for each in self.parts])
+        """The row that a state belongs to. Raises NotSupported where a facet raises."""
+        return tuple([_label(each, state) for each in self.parts])
 
     def has(self, row: Row) -> bool:
         """Whether a row is one of the conceivable ones: false of a state that its own type or declaration excludes."""
@@ -111,6 +111,18 @@ class Abstraction:
             len(labels) + anything_else if each.open else len(each.labels)
             for each, labels in zip(self.parts, seen, strict=True)
         )
+
+
+def _label(facet: Facet, state: Any) -> str:
+    try:
+        return facet.label(state)
+    except EventcoreError:
+        raise
+    except Exception as error:
+        raise NotSupported(
+            f"the facet {facet.name} raises {type(error).__name__} ({error}) for {shown(state)}. It must say a label of every "
+            "state that types and invariants allow, reachable or not."
+        ) from error
 
 
 # --- facets that are declared ----------------------------------------------------------------------------------------

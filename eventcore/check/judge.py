@@ -36,9 +36,16 @@ class Judge:
         return self._judged(state, label, self._machine.take(state, label), None)[2]
 
     def holds(self, state: Any) -> bool:
-        """Whether a state satisfies the invariants, and every property that is claimed of all states."""
+        """Whether a state satisfies the invariants, and every property that is claimed of all states.
+
+        One that raises is not satisfied: it may never have been asked of such a state.
+        """
         guards, hidden = self._machine.aggregate.guards, self._machine.hide(state)
-        return all(guard.holds(hidden) for guard in guards) and self.keeps(state)
+        try:
+            satisfied = all(guard.holds(hidden) for guard in guards)
+        except Exception:  # noqa: BLE001 - where a step leads to such a state, the step is a finding
+            return False
+        return satisfied and self.keeps(state)
 
     def keeps(self, state: Any) -> bool:
         """Whether a state satisfies every property that is claimed of all states."""

@@ -224,7 +224,10 @@ class _Rules:
             for number, label in enumerate(graph.labels):
                 command = label.command if isinstance(label, Asked) else label
                 if each.concerns(command):
-                    self.of_label[number] |= bit_of(place, each.group(command))
+                    try:
+                        self.of_label[number] |= bit_of(place, each.group(command))
+                    except Exception as error:  # its `by` raises, or gives what cannot be hashed
+                        raise _Raised(0, error) from error
         always = sum({bit_of(place, group) for place, group in everywhere})
         self.weak = sum(1 << bit for (place, _), bit in bits.items() if fair[place].strength == "weak")
         self.strong = sum(1 << bit for (place, _), bit in bits.items() if fair[place].strength == "strong")

@@ -211,9 +211,10 @@ def _warnings(machine: AggregateMachine, found: Explored) -> Iterator[str]:
 def _doubts(machine: AggregateMachine, found: Explored, findings: Sequence[Finding]) -> Iterator[str]:
     """How the answer could be wrong though the search was right."""
     if found.expanded:
+        twice = min(found.twice, found.expanded)  # the state at which a search stops is not counted as expanded
         yield (
             "turns were remembered by the fields of the state that decide and evolve read; each turn that led to a new state was "
-            f"taken again in full, and every turn of {found.twice:,} of {found.expanded:,} states twice more, once on an equal state made "
+            f"taken again in full, and every turn of {twice:,} of {found.expanded:,} states twice more, once on an equal state made "
             "anew; what depends on the clock or on chance may show itself elsewhere"
         )
     if machine.coded:

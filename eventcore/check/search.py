@@ -420,11 +420,11 @@ class Search:
             return None
 
     def _take_twice(self, number: int, state: Any, first: Sequence[tuple[Any, Outcome]]) -> None:
+        self.found.twice += 1
         self._anew += sum(sum(n for _, n in one.counts) if isinstance(one, Refusals) else 1 for _, one in first)
         if (difference := self._machine.again(state, first)) is not None:
             label, fault = difference
             self._notice_outcome(number, label, fault)
-        self.found.twice += 1
 
     def _notice_outcome(
         self, number: int, label: Any, outcome: Outcome, taken: Accepted[Any, Any] | None = None

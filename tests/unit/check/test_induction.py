@@ -11,9 +11,23 @@ from eventcore.check import Checked, Scope, always
 from eventcore.check.abstraction import Abstraction, derived
 from eventcore.check.induction import induction
 from eventcore.check.induction_text import induction_text
+from eventcore.check.matrix import matrix_of
 from examples.models.t_commit import Phase
 from examples.models.two_phase import TwoPhase, checked, three
-from tests.unit.check.counter import Moved, Open, Order, Parcel, careless, decide, evolve, move, orders, weak
+from tests.unit.check.counter import (
+    Moved,
+    Open,
+    Order,
+    Parcel,
+    Status,
+    careless,
+    decide,
+    evolve,
+    move,
+    orders,
+    shipped_is_paid,
+    weak,
+)
 
 BITS = list(product((False, True), repeat=2))
 
@@ -48,6 +62,15 @@ def decide_open(parcel: Parcel, _command: Open) -> list[Moved]:
 
 
 tossed = Aggregate("toss", Toss, throw, thrown)
+
+
+def test_an_invariant_that_raises_where_nothing_leads_is_not_satisfied_there() -> None:
+    def exact(order: Order) -> bool:
+        return 6 // (order.paid + (order.status is Status.OPEN)) > 0  # shipped, and nothing was paid: it raises
+
+    answer = induction(Aggregate("order", Order, decide, evolve, invariants=[exact, shipped_is_paid]))
+    assert (answer.verdict, answer.typed, answer.satisfying) == ("pass", 8, 5)
+    assert matrix_of(Aggregate("order", Order, decide, evolve, invariants=[exact])).sets.satisfying.states == 7
 
 
 def test_an_invariant_that_keeps_itself_holds_beyond_any_depth() -> None:

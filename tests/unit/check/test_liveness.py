@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -242,6 +243,21 @@ def test_a_claim_that_raises_is_a_finding_with_the_way_to_the_state() -> None:
     (unmet,) = judge(drawn([(0, "a", 1), (1, "b", 2)], places=3), [never_stuck(odd)]).unmet
     assert (unmet.kind, unmet.message) == ("raises", "odd raises ZeroDivisionError: division by zero")
     assert list(unmet.way.states) == [0, 1, 2]
+
+
+def by_dividing(label: str) -> float:
+    return 1 / (label != "b")
+
+
+def by_no_group(label: str) -> Any:
+    return [label]
+
+
+@pytest.mark.parametrize("by", [by_dividing, by_no_group])
+def test_a_grouping_that_raises_or_gives_no_group_is_a_finding(by: Callable[[str], Any]) -> None:
+    claim = eventually({3}.__contains__, fair=[weak(by=by)], name="there")
+    (unmet,) = judge(drawn([(0, "a", 1), (1, "b", 2)], places=3), [claim]).unmet
+    assert (unmet.kind, unmet.name, unmet.open) == ("raises", "there", False)
 
 
 @pytest.mark.parametrize(

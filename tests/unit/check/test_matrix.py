@@ -12,7 +12,7 @@ from msgspec.structs import force_setattr
 
 from eventcore import Aggregate, Context, Value, require
 from eventcore.check import Bounds, Checked, Scope, Step, always, always_step
-from eventcore.check.abstraction import Abstraction, derived, labelled, multiset
+from eventcore.check.abstraction import Abstraction, derived, labelled, multiset, predicate
 from eventcore.check.matrix import Matrix, matrix_of
 from eventcore.check.matrix_cells import Cell, Tally, settled
 from eventcore.check.matrix_words import SIGNS, trace_to
@@ -251,6 +251,12 @@ def test_a_within_that_raises_is_a_gap() -> None:
     matrix = matrix_of(Checked(orders, Scope(within=lambda order: order.paid < 1 or 1 // 0 > 0)))
     assert "Scope(within=...) raises, so nobody knows which states it would let in" in matrix.gaps
     assert matrix.count("unreachable") == 0
+
+
+def test_a_facet_that_raises_is_refused_with_the_state() -> None:
+    told = Abstraction([predicate(lambda order: 1 // order.paid > 0, name="one")])
+    with pytest.raises(NotSupported, match=r"the facet one raises ZeroDivisionError .* for Order\(.*paid=0\)"):
+        matrix_of(orders, told)
 
 
 def test_facets_are_named_once_and_fields_must_exist() -> None:
