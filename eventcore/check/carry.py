@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from eventcore.avro.codec import Codec, codec_for
+from eventcore.check.source import shown
+from eventcore.errors import EventcoreError, NotSupported
 from eventcore.value import Value
 
 NAMESPACE = "eventcore.refine"
@@ -37,6 +39,18 @@ def carried(given: Iterable[type[Value]], wanted: Iterable[type[Value]]) -> tupl
         return None if way is None else way(value)
 
     return carry, lost
+
+
+def mapped(carry: Carry, command: Any) -> Any:
+    """What a map makes of a command. Raises NotSupported where the map raises anything but our own errors."""
+    try:
+        return carry(command)
+    except EventcoreError:
+        raise
+    except Exception as error:
+        raise NotSupported(
+            f"the map of commands raises {type(error).__name__} ({error}) for {shown(command)}."
+        ) from error
 
 
 def _way(cls: type[Value], other: type[Value] | None) -> Carry | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from eventcore.aggregate import Aggregate
-from eventcore.check.carry import Carry
+from eventcore.check.carry import Carry, mapped
 from eventcore.check.replay import Broken, Happened, Streams
 from eventcore.check.source import listed
 from eventcore.check.trace import differences
@@ -168,7 +168,7 @@ def _again(
 def _anew(streams: Streams, turn: Turn, command_map: Carry | None) -> tuple[Any, Decision] | None:
     """The new version's command and decision; None where it has no such command."""
     try:
-        command = turn.command if command_map is None else command_map(turn.command)
+        command = turn.command if command_map is None else mapped(command_map, turn.command)
     except DecodeError as bad:  # out of the new version's bounds: it does not come as far as `decide`
         return turn.command, Decision("raised", f"DecodeError: {bad}")
     if command is None:

@@ -27,7 +27,7 @@ from eventcore.aggregate import Aggregate
 from eventcore.annotations import unknown_in
 from eventcore.check.abstraction import settled_for
 from eventcore.check.aggregate import Asked
-from eventcore.check.carry import Carry, carried
+from eventcore.check.carry import Carry, carried, mapped
 from eventcore.check.checked import Checked
 from eventcore.check.divergence import cycle_in
 from eventcore.check.hashing import hash_of
@@ -292,7 +292,7 @@ class _Comparison:
     def _old_label(self, label: Any) -> Any:
         command, context = self.new.machine.asked(label)
         try:
-            asked: Value | None = self.commands(command)
+            asked: Value | None = mapped(self.commands, command)
             if asked is None:
                 return None
             check = self.old.aggregate.command_checks.get(type(asked))

@@ -200,7 +200,7 @@ def square(old: Version, new: Version, state_map: StateMap, upcast: Upcast, most
     while finding is None and number < len(walk.pairs) <= most:
         finding = walk.expand(number)
         number += 1
-    whole = number == len(walk.pairs) and old.found.exhausted
+    whole = finding is None and number == len(walk.pairs) and old.found.exhausted
     return Square(len(walk.pairs), walk.steps, whole), finding
 
 

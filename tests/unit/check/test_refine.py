@@ -191,6 +191,8 @@ def test_an_upcaster_that_is_right_commutes_and_one_that_is_wrong_does_not() -> 
     apart = refine(old, new, event_map=wrong)
     (finding,) = apart.findings
     assert (finding.kind, finding.trace and finding.trace.states) == ("square", 4)
+    assert apart.square is not None
+    assert not apart.square.whole, "it ends where the versions come apart"
     with pytest.raises(NotSupported, match="has no event of the same name and schema for Went. Give a function"):
         refine(old, new)
 
@@ -207,6 +209,14 @@ def test_a_map_that_raises_or_gives_something_else_is_a_finding() -> None:
     strange = refine(t_commit.three, two_phase.three, lambda state: state)
     assert "which is no state of the old version" in strange.findings[0].message
     assert strange.verdict == "fail"
+
+
+def test_a_map_of_commands_that_raises_is_refused_with_the_command() -> None:
+    def raising(go: Go) -> Go:
+        return Go(1 // go.by)
+
+    with pytest.raises(NotSupported, match=r"the map of commands raises ZeroDivisionError .* for Go\(by=0\)"):
+        refine(walk_of({(0, 0): 1}), walk_of({(0, 0): 1}), command_map=raising)
 
 
 def test_a_beginning_that_the_old_version_does_not_know_is_a_finding() -> None:
