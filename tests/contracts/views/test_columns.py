@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -32,8 +32,16 @@ from tests.contracts.views.conftest import Place
 from tests.contracts.views.test_rows import Writer
 from tests.strategies import make_class, value_classes
 
-ROWS_BY_COPY = 1_001
+ROWS_BY_COPY = 21
 numbers = count()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def copied_soon() -> Iterator[None]:
+    """A batch need not be large to go through COPY; that large ones do is for tests that write some."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("projections.postgres_views.UNNEST_ROWS_MAX", ROWS_BY_COPY - 1)
+        yield
 
 
 class Colour(Enum):
