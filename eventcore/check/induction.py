@@ -80,7 +80,8 @@ class Question:
 class Induction:
     """The answer: how many states there were, how many steps were taken from them, and what does not hold.
 
-    Where `declared` names fields, the states were those with the values that the scope declares for these.
+    Where `declared` names fields, the states were those with the values that the scope declares for these. Where they were
+    not `listed`, since they have no end or are too many, `satisfying` and `steps` are zero.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Induction:
     exhausted: bool
     claims: Sequence[str] = field(default_factory=tuple[str, ...])
     declared: Sequence[str] = field(default_factory=tuple[str, ...])
+    listed: bool = True
 
 
 def typed_states(checked: Checked[Any, Any, Any], cells: Abstraction) -> Typed:
@@ -195,6 +197,7 @@ def induction(
         exhausted=exhausted,
         claims=_claims(checked),
         declared=[leaf.where for leaf in typed.narrow],
+        listed=typed.complete,
     )
 
 

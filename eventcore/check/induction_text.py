@@ -21,11 +21,14 @@ def induction_text(answer: Induction) -> str:
 
 
 def _lines(answer: Induction) -> Iterator[str]:
-    typed = "without end" if answer.typed is None else f"{answer.typed:,}"
+    typed = "endlessly many" if answer.typed is None else f"{answer.typed:,}"
     claims = ", ".join(answer.claims) or "the bounds of the types"
     yield f"Induction of {claims}: {'holds' if answer.verdict == 'pass' else answer.verdict}"
     states = f"states with {', '.join(answer.declared)} as declared" if answer.declared else "typed states"
-    yield f"  {typed} {states}, {answer.satisfying:,} of them satisfy all of it; {answer.steps:,} steps were taken from those"
+    if answer.listed:
+        yield f"  {typed} {states}, {answer.satisfying:,} of them satisfy all of it; {answer.steps:,} steps were taken from those"
+    else:
+        yield f"  {typed} {states}: they were not listed, and no step was taken"
     for question in answer.questions:
         yield f"  From {shown(question.before)}"
         yield f"  {shown(question.command)} gives [{listed(question.events)}]; {question.message}."

@@ -385,6 +385,11 @@ def _reasons(which: str, version: Version) -> Iterator[Reason]:
             yield Reason(
                 f"{where} of the {which} version is Any, so nobody knows what else it may hold", "a type for it"
             )
+    if which == "new" and found.exhausted and not found.fired:
+        yield Reason(
+            "no command was ever accepted by the new version, so no step was compared",
+            "a scope with arguments that are accepted",
+        )
     if which == "old":
         for why in unsteady_in(found.noticed):
             yield Reason(f"the old version by itself: {why}", "a comparison after that is mended; see `check`")

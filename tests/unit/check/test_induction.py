@@ -64,6 +64,12 @@ def decide_open(parcel: Parcel, _command: Open) -> list[Moved]:
 tossed = Aggregate("toss", Toss, throw, thrown)
 
 
+def test_states_that_could_not_be_listed_are_not_called_unsatisfying() -> None:
+    answer = induction(tossed)
+    assert (answer.verdict, answer.typed, answer.listed) == ("inconclusive", None, False)
+    assert "  endlessly many typed states: they were not listed, and no step was taken\n" in induction_text(answer)
+
+
 def test_an_invariant_that_raises_where_nothing_leads_is_not_satisfied_there() -> None:
     def exact(order: Order) -> bool:
         return 6 // (order.paid + (order.status is Status.OPEN)) > 0  # shipped, and nothing was paid: it raises

@@ -286,6 +286,12 @@ class Filled(Value):
     what: Any
 
 
+def test_a_version_that_accepts_nothing_shows_nothing() -> None:
+    found = refine(walk_of({(0, 0): 1}), walk_of({}))
+    assert (found.verdict, found.steps.total) == ("inconclusive", 0)
+    assert any("no command was ever accepted by the new version" in reason.what for reason in found.reasons)
+
+
 def test_fields_that_may_hold_anything_are_reasons() -> None:
     def decide(bag: Bag, _: Fill) -> list[Filled]:
         return [Filled("a" if bag.what is None else None)]
