@@ -170,21 +170,32 @@ def test_a_table_a_partition_can_be_read_with_any_sqlite(file: str) -> None:
         assert rows == [(0, b"a", b"b"), (1, b"c", b"d")]
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that waits for another transaction for one second, and not for five."""
+    for module in ("faults", "file", "store"):
+        monkeypatch.setattr(f"eventcore.log.sqlite.{module}.BUSY_S", 1.0)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_process_that_keeps_the_write_lock_is_waited_for_and_then_told_of(file: str) -> None:
     with contextlib.closing(SqliteLog(file)) as log, contextlib.closing(sqlite3.connect(file)) as other:
         writer = owned(log)
         writer.append(TOPICS.events, [record("lost")])
         other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
         with pytest.raises(
-            LogUnavailable, match=r"another process has held its write lock for 5 s. Nothing was written"
+            LogUnavailable, match=r"another process has held its write lock for 1 s. Nothing was written"
         ):
             writer.commit(1)
+        assert time.monotonic() - began > 0.5
         other.execute("ROLLBACK")
         log.append(TOPICS.commands, 0, [record("after")])
         owned(log).commit(2)
         assert read(log, TOPICS.events) == []
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_thread_that_received_commands_and_appends_past_itself_is_told_so(file: str) -> None:
     with contextlib.closing(SqliteLog(file)) as log:
         writer = owned(log)
