@@ -22,7 +22,7 @@ from eventcore.avro.outcome import OUTCOME_SCHEMA
 from eventcore.avro.snapshot import HEAD as SNAPSHOT_HEAD
 from eventcore.avro.snapshot import SNAPSHOT_SCHEMA
 from eventcore.errors import NotSupported, UnknownName
-from eventcore.lane.checkpoint import trust_of
+from eventcore.lane.checkpoint import state_codec
 from eventcore.lane.restore import read_to
 from eventcore.log.port import COMMANDS_KEPT_MS, REPLIES_KEPT_BYTES, REPLIES_KEPT_MS, Log, Record, TopicPlan
 from eventcore.topics import NAME, Topics, replies_topic, schemas_topic
@@ -46,7 +46,7 @@ class Machine:
     def schemas(self) -> dict[str, dict[bytes, str]]:
         """The text of every schema that this machine's records name, by topic and fingerprint."""
         envelope = {ENVELOPE_HEAD[2:]: schema_text(ENVELOPE_SCHEMA)}
-        state = trust_of(self.aggregate, self.events).codec
+        state = state_codec(self.aggregate, self.events)
         return {
             self.topics.commands: {**self.commands.schemas, **CONTROL_SCHEMAS, **envelope},
             self.topics.events: {**self.events.schemas, **envelope},

@@ -61,15 +61,20 @@ class Trust(NamedTuple):
 
 def trust_of(aggregate: Aggregate[Any, Any, Any], events: Catalogue) -> Trust:
     """What a lane of this code can trust: `evolve`, the initial state, the classes of states and events, their schemas."""
-    try:
-        codec: Codec[Value] | None = codec_for(cast("type[Value]", aggregate.state_type), events.namespace)
-    except NotSupported:
-        codec = None  # a state that has no schema: the lane works, and reads everything when it restores
+    codec = state_codec(aggregate, events)
     code = reached(aggregate.evolve, aggregate.initial, aggregate.state_type, *aggregate.event_checks)
     mark = hashlib.blake2b(code.digest, digest_size=16)
     for text in (codec.text if codec is not None else "", *events.schemas.values()):
         mark.update(text.encode())
     return Trust(mark.digest(), codec, code.unseen)
+
+
+def state_codec(aggregate: Aggregate[Any, Any, Any], events: Catalogue) -> Codec[Value] | None:
+    """What writes snapshots; None where a state has no schema: the lane works, and reads everything when it restores."""
+    try:
+        return codec_for(cast("type[Value]", aggregate.state_type), events.namespace)
+    except NotSupported:
+        return None
 
 
 class Checkpoints:

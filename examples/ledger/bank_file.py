@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -29,7 +30,12 @@ def lines(until: date = date.max) -> Iterator[Line]:
 
 def day_of(line: Line) -> date:
     """The day that a line is about."""
-    return datetime.strptime(line["date"], "%y%m%d").date()  # noqa: DTZ007 - a day of the bank's, in no time zone
+    return _day(line["date"])
+
+
+@functools.cache  # a million lines are about two thousand days
+def _day(text: str) -> date:
+    return datetime.strptime(text, "%y%m%d").date()  # noqa: DTZ007 - a day of the bank's, in no time zone
 
 
 def printed_balances(until: date = date.max) -> Printed:
