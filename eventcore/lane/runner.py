@@ -25,7 +25,7 @@ from eventcore.aggregate import Aggregate
 from eventcore.avro.catalogue import Catalogue
 from eventcore.avro.outcome import command_id_in
 from eventcore.cut import Cut
-from eventcore.errors import EventcoreError, LogUnavailable, OutcomeUnknown, WrongUse
+from eventcore.errors import BrokenLog, EventcoreError, LogUnavailable, OutcomeUnknown, WrongUse
 from eventcore.lane.checkpoint import CHECKPOINTING, Checkpointing
 from eventcore.lane.committed import Answer, Committed, answers, apart
 from eventcore.lane.hanging import mend
@@ -36,6 +36,7 @@ from eventcore.lane.measures import Measures
 from eventcore.lane.memory import LaneMemory
 from eventcore.lane.reply import Replies
 from eventcore.lane.restore import Progress, no_progress, restore
+from eventcore.log.checks import lane_reader
 from eventcore.log.port import LocalWriter, Log, MendingWriter, Record, Recorded, Standing, Writer
 from eventcore.topics import Topics
 
@@ -153,9 +154,7 @@ class LaneRunner:
         """The second half of `start`: read what the lane knows. What it raises gives the partition back."""
         began = time.monotonic()
         try:
-            memory = restore(
-                self._log, self._aggregate, self.topics, self.partition, self._events, progress, self._checkpoints
-            )
+            memory = self._read_back(progress)
             partitions = self._log.partitions(self.topics.commands)
             end = self._log.end(self.topics.events, self.partition)
         except BaseException as fault:
@@ -175,6 +174,25 @@ class LaneRunner:
         self._position = memory.next_command
         self.measures.restore_s = time.monotonic() - began
         self._intake = Intake(self._log, self.topics.commands, self.partition, self._position, self._standing)
+
+    def _read_back(self, progress: Progress) -> LaneMemory:
+        try:
+            return restore(
+                self._log, self._aggregate, self.topics, self.partition, self._events, progress, self._checkpoints
+            )
+        except BrokenLog:
+            self._commit_the_saved_position()
+            raise
+
+    def _commit_the_saved_position(self) -> None:
+        """Raise Fenced if somebody owns the lane by now, which a log that seems to be broken may come from.
+
+        One topic is read after the other, and a successor may have written between the two. Who still owns the lane after
+        reading has read what is final. The position is the one that stands there already.
+        """
+        saved = self._log.saved(lane_reader(self.topics), self.topics.commands, self.partition)
+        if self._writer is not None:
+            self._writer.commit(saved or 0)
 
     def step(self, timeout_s: float) -> int:
         """Decide and commit one batch of what stands in the commands topic; return how many commands it had.

@@ -228,6 +228,25 @@ def test_a_lane_without_commands_completes_its_checkpoint(log: Log) -> None:
     assert {record.key for record in everything(log, TOPICS.snapshots)} == {*(n.encode() for n in names), LANE}
 
 
+def test_a_lane_that_loses_its_partition_while_it_reads_is_fenced_and_finds_nothing_broken(log: Log) -> None:
+    """Its successor writes between its reading of events and of outcomes, which then count other events."""
+    decide_all(log, command("alice", Deposit(5), 1))
+    lane, successor = lane_on(log), lane_on(log)
+    taken_over: list[int] = []
+
+    def progress(what: str, _done: int, _end: int) -> None:
+        if what == f"{TOPICS.events}[0]" and not taken_over:
+            send(log, command("alice", Deposit(5), 2))
+            successor.start()
+            taken_over.append(successor.step(WAIT_S))
+
+    lane.own()
+    with contextlib.closing(successor):
+        with pytest.raises(Fenced):
+            lane.restore(progress)
+        assert taken_over == [1]
+
+
 def test_what_a_lane_left_open_is_gone_when_it_is_owned_again(log: Log) -> None:
     """An aborted transaction leaves a gap in the offsets; nothing in it was ever decided."""
     decide_all(log, command("alice", Deposit(5), 1))
