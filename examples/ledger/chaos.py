@@ -3,7 +3,7 @@
     python -m examples.ledger.chaos --log kafka://HOST:PORT?prefix=NAME --views postgresql://USER@HOST/DATABASE
 
 One process sends the ledger as a client does; another is the worker, slowed down (`slow_worker`) so that there is
-something to interrupt. It is killed at marks that lie between 5 % and 95 % of the work, drawn from a seed, and started
+something to interrupt. It is killed soon after marks that lie between 5 % and 95 % of the work, drawn from a seed, and started
 again each time. Then the topics are judged by `checker` and the read model by `verify`, as if nothing had happened.
 """
 
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 from urllib.parse import parse_qs, urlsplit
@@ -95,30 +96,37 @@ class Workers:
 
 def marks(count: int, total: int, seed: int) -> list[int]:
     """After how many commands to kill: `count` numbers between 5 % and 95 % of `total`, in order."""
-    return sorted(random.Random(seed).sample(range(total // 20, total - total // 20), count))  # noqa: S311 - not a secret
+    return sorted(random.Random(seed).sample(range(max(1, total // 20), total - total // 20), count))  # noqa: S311 - not a secret
 
 
 def replay(log: Log, workers: Workers, sent: list[Transaction], kill_at: list[int]) -> Cut:
-    """Send everything, killing the worker at the marks; return a cut that holds all of it."""
+    """Send everything, killing the worker at the marks; return a cut that holds all of it.
+
+    What comes after a mark is sent when all before it is answered, and the kill follows its first answer: so there is
+    always work under way to be interrupted.
+    """
     client, progress, cut = Client(app, log), Progress("commands", len(sent)), Cut()
-    remaining, left, heard_s = list(kill_at), sent, time.monotonic()
-    while left:
-        answered = 0
-        try:
-            for outcome in client.send_all(left, timeout_s=ASK_S):
-                if not outcome.accepted:
-                    raise RuntimeError(f"{outcome.command_id} was {outcome}")
-                if not outcome.cut <= cut:
-                    cut |= outcome.cut
-                answered, heard_s = answered + 1, time.monotonic()
-                progress.add()
-                if remaining and progress.done >= remaining[0]:
-                    remaining.pop(0)
-                    workers.kill()
-        except OutcomeUnknown:  # a worker that is killed after its commit answers nobody: ask again with the same ids
-            if time.monotonic() > heard_s + OUTCOME_S:
-                raise
-        left = left[answered:]
+    for first, last in pairwise([0, *kill_at, len(sent)]):
+        left, heard_s, doomed = sent[first:last], time.monotonic(), first > 0
+        while left:
+            answered = 0
+            try:
+                for outcome in client.send_all(left, timeout_s=ASK_S):
+                    if not outcome.accepted:
+                        raise RuntimeError(f"{outcome.command_id} was {outcome}")
+                    if not outcome.cut <= cut:
+                        cut |= outcome.cut
+                    answered, heard_s = answered + 1, time.monotonic()
+                    progress.add()
+                    if doomed:
+                        doomed = False
+                        workers.kill()
+            except (
+                OutcomeUnknown
+            ):  # a worker that is killed after its commit answers nobody: ask again with the same ids
+                if time.monotonic() > heard_s + OUTCOME_S:
+                    raise
+            left = left[answered:]
     progress.close()
     client.close()
     return cut
