@@ -47,7 +47,7 @@ PARTITIONS = 2
 def one_at_a_time() -> Iterator[None]:
     """Lanes and relays take one record a step. The bank's code, which stays as it is, is walked once for all its lanes."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("app.wiring", "lane.lane", "lane.restore"):
+        for module in ("lane.lane", "lane.restore"):
             patch.setattr(f"eventcore.{module}.trust_of", trust_of_the_bank)
         patch.setattr("eventcore.lane.intake.BATCH_TURNS_MAX", 1)
         patch.setattr("eventcore.relay.BATCH_RECORDS_MAX", 1)
