@@ -188,7 +188,7 @@ class LaneRunner:
         """Raise Fenced if somebody owns the lane by now, which a log that seems to be broken may come from.
 
         One topic is read after the other, and a successor may have written between the two. Who still owns the lane after
-        reading has read what is final. The position is the one that stands there already.
+        reading has read what is final. The position is the one that stands there already, or the beginning: no lane goes by it.
         """
         saved = self._log.saved(lane_reader(self.topics), self.topics.commands, self.partition)
         if self._writer is not None:

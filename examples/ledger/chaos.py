@@ -121,9 +121,8 @@ def replay(log: Log, workers: Workers, sent: list[Transaction], kill_at: list[in
                     if doomed:
                         doomed = False
                         workers.kill()
-            except (
-                OutcomeUnknown
-            ):  # a worker that is killed after its commit answers nobody: ask again with the same ids
+            except OutcomeUnknown:
+                # A worker that is killed after its commit answers nobody: ask again with the same ids.
                 if time.monotonic() > heard_s + OUTCOME_S:
                     raise
             left = left[answered:]
