@@ -7,8 +7,10 @@ G1  A commit was begun only when the log had every record of the transaction. So
 G2  A transaction goes on from what was decided before, and its last outcome counts the events up to there. So if the last
     outcome counts exactly the events there are, what hangs taken in, either all of it is there, or the part that is there
     is a whole turn after another: it may be ended as committed. Acknowledged or not, nobody was told anything else.
-G3  Where its end is there in one topic and missing in the other, the counts agree for the decision that was made, and for
-    no other one (refusals, which have no events, may take either).
+G3  Where its end is there in one topic and missing in the other, the other one counts what hangs if it was committed, and
+    does not if it was aborted (refusals, which have no events, may take either). It may count more: the next transaction
+    is written before the end of this one is seen, its commit begins when this one's was acknowledged, and it may have its
+    end. So what hangs first in a topic is compared with all that there is in the other, what stands behind taken in.
 G4  Snapshots cannot be judged so. They are ended as committed together with the removal of the checkpoint: the lane is
     read from events and outcomes then, and writes all facts anew.
 
@@ -55,15 +57,18 @@ def mend(log: Log, writer: MendingWriter, topics: Topics, partition: int) -> Non
 
 
 def whole(log: Log, topics: Topics, partition: int, hanging: Mapping[str, Hanging]) -> bool:
-    """Whether the last outcome counts the events there are, if what hangs is taken in (G2, G3)."""
+    """Whether events and outcomes each count what hangs first in the other (G2, G3)."""
     events, outcomes = _Last("events"), _Last("outcomes")
+    first: dict[str, int] = {}
     for topic, last in ((topics.events, events), (topics.outcomes, outcomes)):
         held = hanging.get(topic)
         end = log.stable_end(topic, partition) if held is None else held.start
         _read_last(log, topic, partition, end, last)
         if held is not None:
             last.take(held.records)
-    return events.count == outcomes.count
+            first[topic] = last.count
+            last.take(held.behind)
+    return first.get(topics.events, 0) <= outcomes.count and first.get(topics.outcomes, 0) <= events.count
 
 
 def _read_last(log: Log, topic: str, partition: int, end: int, last: _Last) -> None:

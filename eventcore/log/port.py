@@ -68,10 +68,14 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 
 class Hanging(msgspec.Struct, frozen=True):
-    """What stands undecided in a partition from `start` on: the records of the first transaction there."""
+    """What stands undecided in a partition from `start` on: the records of the first transaction there.
+
+    `behind` it stand later ones, decided or not: readers come to neither.
+    """
 
     start: int
     records: Sequence[Recorded]
+    behind: Sequence[Recorded] = ()
 
 
 class TopicPlan(msgspec.Struct, frozen=True):

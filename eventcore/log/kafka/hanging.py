@@ -78,12 +78,14 @@ class Ends:
             if not held:
                 return {}
             if time.monotonic() > deadline:
-                return {t: Hanging(start, self._undecided(t, start, ends[t])) for t, start in held.items()}
+                return {topic: self._undecided(topic, start, ends[topic]) for topic, start in held.items()}
             time.sleep(LOOK_S)
 
-    def _undecided(self, topic: str, start: int, end: int) -> list[Recorded]:
-        """The records of the first transaction from `start` on, whatever becomes of them."""
-        found: list[Recorded] = []
+    def _undecided(self, topic: str, start: int, end: int) -> Hanging:
+        """The records from `start` on, whatever becomes of them: those of the first transaction, and the others."""
+        first: list[Recorded] = []
+        behind: list[Recorded] = []
+        found = first
         config = self._settings.consumer(self._settings.group("followers"), ClientLines())
         consumer: Any = Consumer(config | {"isolation.level": "read_uncommitted"})
         doing = f"reading what is undecided in {topic}[{self._partition}]@{start}"
@@ -96,13 +98,15 @@ class Ends:
                     continue
                 if (error := message.error()) is not None:
                     if error.code() == Code.PARTITION_EOF:
-                        return found
+                        return Hanging(start, first, behind)
                     if error.retriable():
                         continue
                     raise fault(KafkaException(error), doing, self._settings.bootstrap)
+                if message.offset() >= end:
+                    return Hanging(start, first, behind)
                 headers = message.headers() or ()
-                if message.offset() >= end or (found and any(name == BEGINS for name, _ in headers)):
-                    return found
+                if first and any(name == BEGINS for name, _ in headers):
+                    found = behind
                 envelope, others = apart(headers)
                 time_ms = message.timestamp()[1]
                 found.append(Recorded(message.offset(), message.key(), message.value(), envelope, time_ms, others))

@@ -20,7 +20,10 @@ APPENDS = 25
 
 @contextlib.contextmanager
 def running(*works: Callable[[], object]) -> Generator[None]:
-    """Run each work in a thread of its own; on leaving, wait for all and raise what one of them raised."""
+    """Run each work in a thread of its own; on leaving, wait for all and raise what one of them raised.
+
+    Also when the test itself has failed, by then usually because of it.
+    """
     raised: list[BaseException] = []
 
     def guarded(work: Callable[[], object]) -> None:
@@ -37,8 +40,9 @@ def running(*works: Callable[[], object]) -> Generator[None]:
     finally:
         for thread in threads:
             thread.join(60)
-    if raised:
-        raise raised[0]
+        if raised:
+            raise raised[0]
+        assert not any(thread.is_alive() for thread in threads), "a thread of the test's does not end"
 
 
 def test_appenders_a_lane_and_followers_work_at_once(log: Log) -> None:

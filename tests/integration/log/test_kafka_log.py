@@ -13,9 +13,10 @@ import pytest
 from confluent_kafka import admin
 
 from eventcore.errors import Fenced, LogUnavailable, OutcomeUnknown, SystemFault
+from eventcore.lane.hanging import NOTHING
 from eventcore.log.kafka import KafkaLog
 from eventcore.log.kafka.lines import ClientLines
-from eventcore.log.port import COMMANDS_KEPT_MS, Log, Record, Recorded, TopicPlan
+from eventcore.log.port import COMMANDS_KEPT_MS, Log, MendingWriter, Record, Recorded, TopicPlan, Writer
 from tests import servers
 from tests.contracts.log.places import POLL_S, TOPICS, keys, owned, plans, read, record
 from tests.contracts.log.test_threads import running
@@ -238,11 +239,13 @@ def test_a_killed_broker_comes_back_and_a_writer_and_a_follower_go_on(own_kafka:
 
         with running(write, follow):
             try:
-                assert _wait_until(lambda: len(followed) > 10)
+                assert _wait_until(lambda: len(followed) > 10 or written.is_set())
                 own_kafka.kill()
                 own_kafka.start()
                 count = len(lane.kept)
-                assert _wait_until(lambda: len(lane.kept) > count + 10), f"no commit after the restart: {lane.faults}"
+                assert _wait_until(lambda: len(lane.kept) > count + 10 or written.is_set()), (
+                    f"no commit after the restart: {lane.faults}"
+                )
             finally:
                 enough.set()
         assert keys(followed) == lane.kept == keys(read(log, TOPICS.events))
@@ -276,11 +279,19 @@ class _Lane:
         while True:
             try:
                 self.writer = owned(self.log)
+                _mend(self.writer)
                 return key in keys(read(self.log, TOPICS.events))
             except LogUnavailable as fault:
                 self.faults.append(fault)
                 if time.monotonic() > deadline:
                     raise
+
+
+def _mend(writer: Writer) -> None:
+    """End what the crash left without its end, one time in six: as committed, since one record is all there or not at all."""
+    assert isinstance(writer, MendingWriter)
+    if hanging := writer.hanging():
+        writer.end_hanging(dict.fromkeys(hanging, NOTHING), commit=True)
 
 
 def test_a_follower_says_that_the_broker_is_away_and_reads_on_when_it_is_back(own_kafka: servers.KafkaServer) -> None:

@@ -282,9 +282,9 @@ def test_what_hangs_is_found_up_to_where_the_next_transaction_begins(opener: Ope
     owner = log.own(TOPICS, 0)
     hanging = owner.hanging()
     stranger.abort_transaction(10)
-    assert {topic: (each.start, keys(list(each.records))) for topic, each in hanging.items()} == {
-        TOPICS.events: (0, ["one", "two"])
-    }
+    assert {
+        topic: (each.start, keys(list(each.records)), keys(list(each.behind))) for topic, each in hanging.items()
+    } == {TOPICS.events: (0, ["one", "two"], ["three"])}
 
 
 def test_a_slot_is_not_used_again_while_readers_cannot_pass_its_last_transaction(

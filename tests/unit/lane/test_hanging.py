@@ -83,6 +83,29 @@ def test_what_was_committed_is_ended_as_committed_wherever_it_hangs(turns: list[
     assert whole(log, TOPICS, 0, hanging)
 
 
+@given(AMOUNTS, HANGS, HANGS | st.just(set()))
+def test_what_was_committed_is_ended_so_where_the_next_transaction_stands_behind_it(
+    turns: list[list[int]], hangs: set[str], next_hangs: set[str]
+) -> None:
+    """G3: its commit was acknowledged before; the end of it may be there, or hang wherever it likes."""
+    log = memory_log()
+    *before, last, following = written([*turns, [1, 0, 2]])
+    for pieces in before:
+        for topic, records in pieces.items():
+            put(log, topic, records)
+    hanging: dict[str, Hanging] = {}
+    for topic in (TOPICS.events, TOPICS.outcomes):
+        if topic in hangs and last[topic]:
+            hanging[topic] = Hanging(log.end(topic, 0), last[topic], following[topic])
+            continue
+        put(log, topic, last[topic])
+        if topic in next_hangs:
+            hanging[topic] = Hanging(log.end(topic, 0), following[topic])
+        else:
+            put(log, topic, following[topic])
+    assert whole(log, TOPICS, 0, hanging)
+
+
 @given(AMOUNTS, st.sampled_from([TOPICS.events, TOPICS.outcomes]))
 def test_what_was_aborted_elsewhere_is_ended_as_aborted_if_it_has_events(turns: list[list[int]], hangs: str) -> None:
     log, last, hanging = crashed(turns, {hangs}, committed=False)
