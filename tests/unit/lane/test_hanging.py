@@ -83,7 +83,7 @@ def test_what_was_committed_is_ended_as_committed_wherever_it_hangs(turns: list[
     assert whole(log, TOPICS, 0, hanging)
 
 
-@given(AMOUNTS, HANGS, HANGS | st.just(set()))
+@given(AMOUNTS, HANGS, st.sets(st.sampled_from([TOPICS.events, TOPICS.outcomes])))
 def test_what_was_committed_is_ended_so_where_the_next_transaction_stands_behind_it(
     turns: list[list[int]], hangs: set[str], next_hangs: set[str]
 ) -> None:
