@@ -2,18 +2,18 @@
 
 import contextlib
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, cast
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 import confluent_kafka.admin
 import pytest
-from confluent_kafka.cimpl import NewTopic
 
 from eventcore.errors import InvalidValue, LogUnavailable
 from eventcore.log.address import open_log
 from eventcore.log.port import COMMANDS_KEPT_MS, Difference, Log, Record, TopicPlan
 from tests import servers
 from tests.running import wait_until
+from tests.servers.topics import create_topic
 
 admin_library: Final[Any] = confluent_kafka.admin
 AdminClient: Final[Any] = admin_library.AdminClient
@@ -114,9 +114,7 @@ def _refused(answer: Any) -> bool:
 
 @pytest.mark.server
 def test_a_topic_that_somebody_else_made_is_told_with_all_that_it_would_lose(careless: servers.KafkaCluster) -> None:
-    admin = AdminClient({"bootstrap.servers": careless.bootstrap})
-    made = cast("dict[str, Future[None]]", admin.create_topics([NewTopic("other-bank.account.events", 2, 3)]))
-    made["other-bank.account.events"].result(30)
+    create_topic(careless.bootstrap, "other-bank.account.events", partitions=2)
     with contextlib.closing(open_log(f"kafka://{careless.bootstrap}?prefix=other-")) as log:
         found = log.differences(PLANS)
     assert {(each.topic, each.setting, each.found) for each in found if each.loses} == {
