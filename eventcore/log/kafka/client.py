@@ -88,6 +88,7 @@ class Code:
     AUTHENTICATION = KafkaError._AUTHENTICATION
     AUTO_OFFSET_RESET = KafkaError._AUTO_OFFSET_RESET
     CLIENT_DESTROYED = KafkaError._DESTROY
+    FATAL = KafkaError._FATAL  # "an error that was told elsewhere": see `produce.hand_over`
     FENCED = KafkaError._FENCED
     MESSAGE_TIMED_OUT = KafkaError._MSG_TIMED_OUT
     NO_LEADERS = KafkaError._NOENT  # what a question for offsets says while no leader is known

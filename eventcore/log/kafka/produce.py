@@ -15,12 +15,13 @@ from typing import Any
 from eventcore.errors import LogUnavailable, OutcomeUnknown
 from eventcore.log.kafka.away import Away
 from eventcore.log.kafka.client import Code, KafkaError, KafkaException, Producer
-from eventcore.log.kafka.faults import fault
+from eventcore.log.kafka.faults import code_of, fault
 from eventcore.log.kafka.lines import ClientLines
 from eventcore.log.kafka.settings import ANSWER_S, KafkaSettings
 from eventcore.log.port import ENVELOPE_HEADER, Record
 
 PROBE_S = 1.0  # how long we ask whether a cluster that seemed away is back
+WHY_S = 1.0  # how long the reason of a fatal error may take from one thread of the library's to the other
 SLICE_S = 0.001  # another thread's poll may have served our receipts meanwhile
 OnDelivery = Callable[[Any, Any], None]
 
@@ -28,15 +29,27 @@ OnDelivery = Callable[[Any, Any], None]
 def hand_over(producer: Any, topic: str, partition: int, records: Sequence[Record], receipt: OnDelivery) -> None:
     """Give records to the library, which keeps them until a broker has them. Raises what the library raises."""
     produce = producer.produce
-    for record in records:
-        envelope = record.envelope
-        headers = None if envelope is None else [(ENVELOPE_HEADER, envelope)]
-        if record.headers:
-            headers = [*(headers or ()), *record.headers]
-        try:
-            produce(topic, record.value, record.key, partition, receipt, None, record.time_ms, headers)
-        except BufferError:
-            _offer_again(producer, topic, record, partition, receipt, headers)
+    try:
+        for record in records:
+            envelope = record.envelope
+            headers = None if envelope is None else [(ENVELOPE_HEADER, envelope)]
+            if record.headers:
+                headers = [*(headers or ()), *record.headers]
+            try:
+                produce(topic, record.value, record.key, partition, receipt, None, record.time_ms, headers)
+            except BufferError:
+                _offer_again(producer, topic, record, partition, receipt, headers)
+    except KafkaException as raised:
+        if code_of(raised) == Code.FATAL:
+            _tell_why(producer)
+        raise
+
+
+def _tell_why(producer: Any) -> None:
+    """Raise why a client is unfit: `produce` says only that it is, as when it was fenced meanwhile; `poll` says why, once."""
+    deadline = time.monotonic() + WHY_S
+    while time.monotonic() < deadline:
+        producer.poll(0.01)
 
 
 def _offer_again(producer: Any, topic: str, record: Record, partition: int, receipt: OnDelivery, headers: Any) -> None:

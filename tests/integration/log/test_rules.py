@@ -19,7 +19,7 @@ from eventcore.log.kafka.member import KafkaMember
 from eventcore.log.kafka.settings import KafkaSettings
 from eventcore.log.options import ClientOptions
 from eventcore.log.port import Recorded
-from tests.contracts.log.places import LANE_READER, PARTITIONS, TOPICS, keys, owned, plans, read, record
+from tests.contracts.log.places import LANE_READER, PARTITIONS, POLL_S, TOPICS, keys, owned, plans, read, record
 from tests.contracts.log.test_groups import Told, until
 
 PROTOCOLS = {
@@ -81,6 +81,19 @@ def test_a_former_owner_with_the_standing_that_it_had_cannot_commit(opener: Open
     assert log.saved(LANE_READER, TOPICS.commands, moved) is None
     two.close()
     one.close()
+
+
+def test_a_former_owner_that_appends_on_is_told_that_it_was_fenced(opener: Opener) -> None:
+    """The library finds out behind its back, between two appends, and the second one is told of no reason by it."""
+    log = opener()
+    former = owned(log)
+    former.append(TOPICS.events, [record("before")])
+    owned(opener())
+    ends = time.monotonic() + POLL_S
+    with pytest.raises(Fenced, match="another process owns this lane now"):
+        while time.monotonic() < ends:
+            former.append(TOPICS.events, [record("zombie")])
+    assert read(log, TOPICS.events) == []
 
 
 def test_a_member_that_left_has_no_standing(opener: Opener) -> None:
