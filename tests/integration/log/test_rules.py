@@ -18,7 +18,7 @@ from eventcore.log.kafka.lines import ClientLines
 from eventcore.log.kafka.member import KafkaMember
 from eventcore.log.kafka.settings import KafkaSettings
 from eventcore.log.options import ClientOptions
-from eventcore.log.port import Recorded
+from eventcore.log.port import Recorded, Writer
 from tests.contracts.log.places import LANE_READER, PARTITIONS, POLL_S, TOPICS, keys, owned, plans, read, record
 from tests.contracts.log.test_groups import Told, until
 
@@ -89,11 +89,16 @@ def test_a_former_owner_that_appends_on_is_told_that_it_was_fenced(opener: Opene
     former = owned(log)
     former.append(TOPICS.events, [record("before")])
     owned(opener())
-    ends = time.monotonic() + POLL_S
     with pytest.raises(Fenced, match="another process owns this lane now"):
-        while time.monotonic() < ends:
-            former.append(TOPICS.events, [record("zombie")])
+        _append_on(former)
     assert read(log, TOPICS.events) == []
+
+
+def _append_on(writer: Writer) -> None:
+    """Append until that is refused."""
+    ends = time.monotonic() + POLL_S
+    while time.monotonic() < ends:
+        writer.append(TOPICS.events, [record("zombie")])
 
 
 def test_a_member_that_left_has_no_standing(opener: Opener) -> None:
