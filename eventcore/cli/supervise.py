@@ -1,8 +1,9 @@
 """`run --supervise`: the worker as a process of its own, started again when it ends without having been told to.
 
 The worker writes a byte into a pipe every HEARTBEAT_S. One that has been silent for too long hangs in a way that its own
-watchdog cannot see (stopped, or held by a call that never lets another thread run): it is killed and started again. The
-pipe works the other way too: a worker whose supervisor has died finds nobody reading, and ends as if it was told to.
+watchdog cannot see (stopped, or held by a call that never lets another thread run): it is killed and started again. One
+that starts has START_S at least: it writes nothing before this program is imported. The pipe works the other way too: a
+worker whose supervisor has died finds nobody reading, and ends as if it was told to.
 
 The worker gets signals from its supervisor only, in a session of its own: Ctrl-C reaches it once.
 """
@@ -27,6 +28,7 @@ logger = logging.getLogger("eventcore.supervisor")
 
 HEARTBEAT = "EVENTCORE_HEARTBEAT_FD"  # how a worker is told where to write; for nobody to set
 HEARTBEAT_S = 1.0
+START_S = 60.0  # up to the first byte it takes 1 s; on a cold disk or a loaded machine tens, and nothing hangs then
 LOOK_S, LOOK_MOST_S = 0.2, 2.0
 PAUSE_FIRST_S, PAUSE_MOST_S = 0.5, 30.0
 RESTARTS_MAX, RESTARTS_S = (
@@ -105,18 +107,21 @@ class Supervisor:
 
     def _watch(self, child: subprocess.Popen[bytes], reading: int) -> int:
         silent_s = told_s = 0.0
+        bound_s = max(self._hang_s, START_S)  # until the first sign of life
         last = time.monotonic()
         while (code := child.poll()) is None:
             ready, _, _ = select.select([reading], [], [], LOOK_S)
             now = time.monotonic()
             elapsed, last = min(now - last, LOOK_MOST_S), now  # time that this process was stopped does not count
-            if ready and not os.read(reading, 1_000):
+            if ready and os.read(reading, 1_000):
+                bound_s = self._hang_s
+            elif ready:
                 time.sleep(LOOK_S)  # the child has closed its end: it is about to end
             silent_s = 0.0 if ready else silent_s + elapsed
             told_s = told_s + elapsed if self._told is not None else 0.0
-            if silent_s > self._hang_s:
+            if silent_s > bound_s:
                 logger.error(
-                    "the worker (process %d) gave no sign of life for %.0f s and is killed", child.pid, self._hang_s
+                    "the worker (process %d) gave no sign of life for %.0f s and is killed", child.pid, bound_s
                 )
                 child.kill()
                 silent_s = 0.0

@@ -94,17 +94,20 @@ Start = Callable[..., Process]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Generator[Start]:
-    """Starts the program as a process of its own in the test's folder; killed at the end if it still runs."""
+    """Starts the program as a process of its own in the test's folder; killed at the end if it still runs.
+
+    Modules in `path` are found before others: a `sitecustomize` there runs before the program.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EVENTCORE_")}
     started: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str) -> Process:
+    def run(*arguments: str, path: Path | None = None) -> Process:
         errors = tmp_path / f"stderr-{len(started)}"
         with errors.open("w") as stream:
             popen = subprocess.Popen(
                 [sys.executable, "-m", "eventcore.cli", "--app", APP, *arguments],
                 cwd=tmp_path,
-                env={**clean, "PYTHONPATH": str(ROOT)},
+                env={**clean, "PYTHONPATH": os.pathsep.join(str(each) for each in (path, ROOT) if each)},
                 stdout=subprocess.PIPE,
                 stderr=stream,
                 text=True,

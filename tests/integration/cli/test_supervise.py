@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import sys
 import time
@@ -15,15 +16,17 @@ import pytest
 from eventcore.cli import supervise
 from eventcore.cli.faults import SYSTEM
 from eventcore.cli.supervise import Supervisor
+from eventcore.topics import partition_of
 from tests.integration.cli.conftest import PATIENCE_S, Process, Program, Start
 
 APP = "tests.integration.cli.spinning:app"
 READY = "4 of 4 parts stand ready"
+HANG = "5s"  # far above the signs of life, one a second and fewer on a loaded machine
 
 
-def starts(start: Start, *arguments: str) -> Process:
+def starts(start: Start, *arguments: str, path: Path | None = None) -> Process:
     """A worker of the spinning app that stands ready."""
-    worker = start("--app", APP, "run", *arguments)
+    worker = start("--app", APP, "run", *arguments, path=path)
     worker.wait_for(READY)
     return worker
 
@@ -51,12 +54,12 @@ def turn(program: Program, id_: str, timeout: str = "30") -> int:
 def test_a_part_that_does_not_return_ends_its_process_with_4_and_shows_where_it_stands(
     program: Program, start: Start, tmp_path: Path
 ) -> None:
-    worker = starts(start, "--hang", "1s")
+    worker = starts(start, "--hang", HANG)
     (tmp_path / "spin").touch()
     assert turn(program, "one", "0.2") == 3
     ended = worker.ended()
     assert ended.code == 4
-    assert re.search(r"CRITICAL eventcore.worker: spinning.top\[\d\].* has not returned for 1 s", ended.err)
+    assert re.search(r"CRITICAL eventcore.worker: spinning.top\[\d\].* has not returned for 5 s", ended.err)
     assert re.search(r'spinning.py", line \d+, in decide', ended.err)
     (tmp_path / "spin").unlink()
     starts(start)
@@ -66,7 +69,7 @@ def test_a_part_that_does_not_return_ends_its_process_with_4_and_shows_where_it_
 def test_a_supervised_worker_that_hangs_is_started_again_and_decides_what_it_had_begun(
     program: Program, start: Start, tmp_path: Path
 ) -> None:
-    worker = starts(start, "--supervise", "--hang", "2s")
+    worker = starts(start, "--supervise", "--hang", HANG)
     (tmp_path / "spin").touch()
     assert turn(program, "one", "0.2") == 3
     worker.wait_for("the worker ended with exit code 4; it is started again")
@@ -89,46 +92,52 @@ def test_a_supervised_worker_that_is_killed_is_started_again(program: Program, s
 
 
 def test_a_supervised_worker_that_was_stopped_is_killed_and_started_again(program: Program, start: Start) -> None:
-    worker = starts(start, "--supervise", "--hang", "3s")
+    worker = starts(start, "--supervise", "--hang", HANG)
     os.kill(child_of(worker), signal.SIGSTOP)
-    worker.wait_for("gave no sign of life for 3 s and is killed")
+    worker.wait_for("gave no sign of life for 5 s and is killed")
     said_again(worker, READY, 2)
     assert turn(program, "one") == 0
 
 
+def test_a_supervised_worker_that_starts_for_longer_than_it_may_hang_is_left_to_start(
+    program: Program, start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "sitecustomize.py").write_text(
+        f"import os, time\nif {supervise.HEARTBEAT!r} in os.environ:\n    time.sleep(6)\n"
+    )
+    worker = starts(start, "--supervise", "--hang", HANG, path=tmp_path / "slow")
+    assert worker.errors.read_text().count("the worker is process") == 1
+    assert turn(program, "one") == 0
+    worker.popen.send_signal(signal.SIGTERM)
+    assert worker.ended().code == 0
+
+
 def test_a_worker_whose_supervisor_is_gone_ends_and_leaves_its_log_to_the_next(program: Program, start: Start) -> None:
     worker = starts(start, "--supervise")
-    pid = child_of(worker)
-    worker.popen.kill()
-    worker.popen.wait()
-    deadline = time.monotonic() + PATIENCE_S
-    while alive(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    child = os.pidfd_open(child_of(worker))  # while the supervisor lives: nobody else takes the number before
+    try:
+        worker.popen.kill()
+        worker.popen.wait()
+        assert select.select([child], [], [], PATIENCE_S)[0], "the worker goes on"
+    finally:
+        os.close(child)
     assert "the supervisor of this worker is gone: stopping" in worker.errors.read_text()
     starts(start)
     assert turn(program, "one") == 0
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
 def test_what_does_not_end_in_time_is_cut_off_and_named(program: Program, start: Start, tmp_path: Path) -> None:
     worker = starts(start, "--drain", "1s")
+    spinning = f"spinning.top[{partition_of(b'a', 4)}]"
     (tmp_path / "spin").touch()
     assert turn(program, "one", "0.2") == 3
-    began = time.monotonic()
     worker.popen.send_signal(signal.SIGTERM)
     ended = worker.ended()
     assert ended.code == 1
-    assert time.monotonic() - began < 10
-    (line,) = [line for line in ended.out.splitlines() if "cut_off" in line]
+    # On a loaded machine a sound lane may need longer than 1 s as well; the spinning one always does.
+    (line,) = [line for line in ended.out.splitlines() if spinning in line]
+    assert "cut_off" in line
     assert "it did not end within 1 s of being told to" in line
 
 
@@ -151,17 +160,20 @@ def signals_kept() -> Generator[None]:
         signal.signal(number, handler)
 
 
-def supervised(program: str) -> int:
-    """Supervise a program that is no worker; the exit code."""
-    return Supervisor([sys.executable, "-c", program], drain_s=1.0, hang_s=30.0).run()
-
-
-@pytest.mark.usefixtures("signals_kept")
-def test_a_worker_that_dies_again_and_again_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends is started again at once."""
     monkeypatch.setattr(supervise, "PAUSE_FIRST_S", 0.001)
     monkeypatch.setattr(supervise, "PAUSE_MOST_S", 0.01)
+
+
+def supervised(program: str, hang_s: float = 30.0) -> int:
+    """Supervise a program that is no worker; the exit code."""
+    return Supervisor([sys.executable, "-c", program], drain_s=1.0, hang_s=hang_s).run()
+
+
+@pytest.mark.usefixtures("signals_kept", "quick")
+def test_a_worker_that_dies_again_and_again_is_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lives = tmp_path / "lives"
     assert supervised(f"open({str(lives)!r}, 'a').write('x'); raise SystemExit(3)") == SYSTEM
     assert len(lives.read_text()) == supervise.RESTARTS_MAX
@@ -174,3 +186,19 @@ def test_a_worker_that_is_done_or_was_called_wrongly_is_not_started_again(tmp_pa
     lives = tmp_path / "lives"
     assert supervised(f"open({str(lives)!r}, 'a').write('x'); raise SystemExit({code})") == code
     assert lives.read_text() == "x"
+
+
+@pytest.mark.usefixtures("signals_kept", "quick")
+def test_a_worker_that_hangs_while_it_starts_is_killed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervise, "START_S", 1.0)
+    assert supervised("import time; time.sleep(600)", hang_s=0.1) == SYSTEM
+    assert "gave no sign of life for 1 s and is killed" in caplog.text
+
+
+@pytest.mark.usefixtures("signals_kept", "quick")
+def test_the_time_to_start_is_over_with_the_first_sign_of_life(caplog: pytest.LogCaptureFixture) -> None:
+    beats = f"import os, time; os.write(int(os.environ[{supervise.HEARTBEAT!r}]), b'.'); time.sleep(600)"
+    assert supervised(beats, hang_s=1.0) == SYSTEM
+    assert "gave no sign of life for 1 s and is killed" in caplog.text
