@@ -1,7 +1,7 @@
 """A process that stands still in the middle of a commit: after the rows were written, before COMMIT.
 
-`python -m tests.integration.projections.child ADDRESS` prints `rows written` there, waits for a line, goes on, and prints
-`committed` or the name of what stopped it.
+`python -m tests.integration.projections.child ADDRESS STALLED_S` prints `rows written` there, waits for a line, goes on, and
+prints `committed` or the name of what stopped it. A server ends its transaction after STALLED_S.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Stalling(Sequence[Parked]):
         yield PARKED
 
 
-def main(address: str) -> None:
+def main(address: str, stalled_s: int) -> None:
     """Take over, and commit slowly."""
-    postgres_pool.STALLED_S = 1  # so that no test waits for the real bound
+    postgres_pool.STALLED_S = stalled_s
     views = open_views(address)
     step = Advance(0, views.take_over(balances, TOPIC, [0])[0], ROWS, ROWS, 1)
     rows = [Balance(f"a{n}", n, 1) for n in range(ROWS)]
@@ -59,4 +59,4 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from eventcore.cut import Cut
-from projections import Views, open_views
+from projections import Views, open_views, postgres_pool
 from projections.views import Standing
 from tests.contracts.views.bank import TOPIC, Balance, balances
 from tests.integration.projections.child import ROWS
@@ -36,10 +36,16 @@ def views(address: str) -> Generator[Views]:
 
 
 @pytest.fixture
-def child(views: Views, address: str) -> Generator[subprocess.Popen[str]]:
+def stalled_s() -> int:
+    """For how long a server lets the child stand still in its transaction."""
+    return postgres_pool.STALLED_S
+
+
+@pytest.fixture
+def child(views: Views, address: str, stalled_s: int) -> Generator[subprocess.Popen[str]]:
     """A process that has written its rows and has not committed."""
     del views  # it needs the tables
-    command = [sys.executable, "-m", "tests.integration.projections.child", address]
+    command = [sys.executable, "-m", "tests.integration.projections.child", address, str(stalled_s)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -79,6 +85,7 @@ def test_whoever_takes_over_waits_for_a_commit_under_way(views: Views, child: su
 
 
 @pytest.mark.parametrize("address", [pytest.param("postgres", marks=pytest.mark.server)], indirect=True)
+@pytest.mark.parametrize("stalled_s", [1])  # it is waited for here, and nowhere else
 def test_a_process_frozen_in_its_commit_loses_it(views: Views, child: subprocess.Popen[str]) -> None:
     """On a server nobody can tell a frozen process from a slow one, so the server ends its transaction."""
     child.send_signal(signal.SIGSTOP)
