@@ -54,7 +54,6 @@ class CuttingProxy:
                             pass
                     else:
                         server.shutdown(socket.SHUT_RDWR)
-                    self.cuts += 1
                     return
                 server.sendall(data)
 
@@ -66,6 +65,7 @@ class CuttingProxy:
     def _is_the_one(self) -> bool:
         with self._lock:
             self._commits_left -= 1
+            self.cuts += self._commits_left == 0  # before the client can see anything of it
             return self._commits_left == 0
 
 
