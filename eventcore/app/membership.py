@@ -82,7 +82,6 @@ class Membership:
 
     def assigned(self, partitions: Collection[int]) -> None:
         """Start a lane for each."""
-        self._given = True
         standing = self._standing_of(self._polls)
         for partition in sorted(partitions):
             if self._stop.is_set():
@@ -93,6 +92,7 @@ class Membership:
             else:
                 lane = self._make_lane(partition, standing)
                 self._lanes[partition] = self._adopt(LanePart(lane, self._portion.add))
+        self._given = True  # when they are there to be asked whether they stand ready
         if partitions and self._make_lane is not None and len(partitions) < self._count:
             logger.info("%s gives this worker %s", self.name, _listed(partitions))
 

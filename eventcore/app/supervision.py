@@ -119,7 +119,7 @@ class Supervised:
     @property
     def ready(self) -> bool:
         """Whether it does its work, or has none."""
-        return self.status in ("running", "idle")
+        return self.status in ("running", "idle") and not self.part.stale()
 
     def standing(self) -> PartStanding:
         """How it is now."""

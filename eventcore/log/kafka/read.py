@@ -58,7 +58,6 @@ class KafkaFollower:
                     raise self._failed
                 messages = self._messages(most, min(SLICE_S, max(deadline - time.monotonic(), 0.0)))
                 if messages:
-                    self._away.seen = False
                     before = dict(self._positions)
                     found = self._take(messages)
                     if found or self._positions != before:
