@@ -76,21 +76,32 @@ class Proxy:
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open += [client, broker]
-            _Connection(client, broker, self._take).start()
+            _Connection(client, broker, self._take, self._give_back).start()
 
     def _take(self) -> Order | None:
         with self._lock:
             order, self._order = self._order, None
         return order
 
+    def _give_back(self, order: Order) -> None:
+        with self._lock:
+            self._order = self._order or order
+
 
 class _Connection:
     """One connection: a thread for each direction."""
 
-    def __init__(self, client: socket.socket, broker: socket.socket, take: Callable[[], Order | None]) -> None:
+    def __init__(
+        self,
+        client: socket.socket,
+        broker: socket.socket,
+        take: Callable[[], Order | None],
+        give_back: Callable[[Order], None],
+    ) -> None:
         self._client = client
         self._broker = broker
         self._take = take
+        self._give_back = give_back
         self._answers: dict[bytes, Order] = {}
 
     def start(self) -> None:
@@ -103,6 +114,9 @@ class _Connection:
             run()
         _shut(self._client)
         _shut(self._broker)
+        with contextlib.suppress(KeyError):  # the client hung up before its answer came: the next one's is played with
+            while True:
+                self._give_back(self._answers.popitem()[1])
 
     def _requests(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Say why Docker cannot serve an image here, or nothing where it can: `python -m tests.servers.ask_docker IMAGE`.
+"""Say why Docker cannot serve an image here, or nothing where it can: `python -P ask_docker.py IMAGE SECONDS`.
 
 A process of its own, so that one that a daemon keeps waiting can be ended, and nothing that the library leaves open is ours.
 """

@@ -109,7 +109,12 @@ class Proxy:
                 client.close()
                 continue
             with self._lock:
-                self._sockets |= {client, broker}
+                down = self._down  # it may have been cut since
+                self._sockets |= set() if down else {client, broker}
+            if down:
+                client.close()
+                broker.close()
+                continue
             self._start(self._requests, client, broker)
             self._start(self._answers, broker, client)
 

@@ -58,31 +58,32 @@ def no_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
 
 
-def told_soon(image: str) -> str | None:
-    began = time.monotonic()
-    problem = containers.why_not(image)
-    assert time.monotonic() - began < containers.ASK_S + 0.5
-    return problem
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may need longer than ASK_S to start Python, and what is said then is that."""
+    monkeypatch.setattr(containers, "ASK_S", 60)
 
 
-@pytest.mark.usefixtures("no_daemon")
+@pytest.mark.usefixtures("no_daemon", "patient")
 def test_where_no_daemon_runs_docker_is_passed_over() -> None:
-    assert "no Docker daemon answers" in str(told_soon(IMAGE))
+    assert "no Docker daemon answers" in str(containers.why_not(IMAGE))
 
 
-@pytest.mark.usefixtures("empty_daemon")
+@pytest.mark.usefixtures("empty_daemon", "patient")
 def test_where_a_daemon_has_no_image_and_no_registry_docker_is_passed_over() -> None:
-    assert f"Docker has no image {IMAGE} and cannot pull it" in str(told_soon(IMAGE))
+    assert f"Docker has no image {IMAGE} and cannot pull it" in str(containers.why_not(IMAGE))
 
 
 def test_where_a_daemon_does_not_answer_docker_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{silent.getsockname()[1]}")
-        assert told_soon(IMAGE) is not None
+        began = time.monotonic()
+        assert containers.why_not(IMAGE) is not None
+        assert time.monotonic() - began < containers.ASK_S + 3.0  # without it, as long as the library waits: a minute
 
 
 @pytest.mark.server
-@pytest.mark.usefixtures("no_daemon")
+@pytest.mark.usefixtures("no_daemon", "patient")
 def test_a_local_process_says_why_the_sources_before_it_were_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(resolve.POSTGRES_VARIABLE, raising=False)
     monkeypatch.delenv(resolve.DOCKER_VARIABLE, raising=False)

@@ -51,11 +51,11 @@ def test_more_records_than_the_client_keeps_are_handed_over_as_it_sends_them(kaf
 
 def test_the_clock_of_a_transaction_starts_with_its_first_record(kafka: str, kafka_prefix: str) -> None:
     """A writer may have been idle for longer than a transaction may last."""
-    with contextlib.closing(KafkaLog(kafka, kafka_prefix, transaction_ms=1_500)) as log:
+    with contextlib.closing(KafkaLog(kafka, kafka_prefix, transaction_ms=3_000)) as log:
         provision(log)
         writer = owned(log)
         for number in (1, 2, 3):
-            time.sleep(1.0)  # both slots of the ring are older than a transaction may be
+            time.sleep(1.6)  # both slots of the ring are older than a transaction may be
             writer.append(TOPICS.events, [record(f"{number}")])
             writer.commit(number)
         writer.close()

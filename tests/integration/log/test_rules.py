@@ -181,8 +181,9 @@ def test_lanes_commit_on_while_members_come_and_go(opener: Opener) -> None:
     refused = 0
     try:
         writer = owned(log)
-        deadline = time.monotonic() + 6.0
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        # A busy machine has its time for enough commits too: the guest has the partition for a part of it.
+        while time.monotonic() < began + 6.0 or (len(kept) <= 20 and time.monotonic() < began + 60.0):
             member.poll(0.0)
             if 0 not in told.given:
                 continue
@@ -224,12 +225,12 @@ def test_an_open_transaction_of_a_dead_lane_holds_no_successor_up(opener: Opener
 def test_nothing_in_owning_waits_for_the_client_to_ask_again(opener: Opener) -> None:
     """Measured: 80 ms where nothing is open; a client that asks before it is connected asks again after 500 ms.
 
-    That is in every try, or a busy machine's doing: then another try is without it.
+    That is in every try, or a busy machine's doing: then another try, when it is less busy, is without it.
     """
     log = opener()
     owned(log).close()
     took: list[float] = []
-    while len(took) < 10 and (not took or took[-1] >= 0.45):
+    while sum(took) < 60.0 and (not took or took[-1] >= 0.45):
         began = time.monotonic()
         owned(log).close()
         took.append(time.monotonic() - began)

@@ -102,8 +102,10 @@ def test_ownership_ends_with_a_killed_process(file: str) -> None:
 
 def test_another_process_appends_while_a_lane_is_owned_and_followers_are_woken(file: str) -> None:
     appends = "log.append(TOPICS.commands, 0, [record(sys.stdin.readline().strip())]); print('done', flush=True)"
-    with another_process(file, f"while True: {appends}") as child, contextlib.closing(SqliteLog(file)) as log:
+    ready = "print('ready', flush=True)"
+    with another_process(file, f"{ready}\nwhile True: {appends}") as child, contextlib.closing(SqliteLog(file)) as log:
         assert child.stdin is not None
+        assert told(child) == "ready"
         writer, follower = owned(log), log.follow(TOPICS.commands, {0: 0})
         began = time.monotonic()
         for number in range(20):

@@ -207,16 +207,16 @@ def test_a_fenced_producer_raises_what_everybody_catches(proxy: Proxy, log: Kafk
     """The library itself raises SystemError here, or its bare KafkaError, which no `except Exception` catches."""
     owned(log).close()
     topic = f"{prefix}{TOPICS.events}"
-    options = {"bootstrap.servers": proxy.bootstrap, "transactional.id": f"{prefix}fenced", "linger.ms": 20}
+    options = {"bootstrap.servers": proxy.bootstrap, "transactional.id": f"{prefix}fenced", "linger.ms": 1_000}
     former = Producer(options)
     former.init_transactions(POLL_S)
     former.begin_transaction()
-    former.produce(topic, b"before", on_delivery=Told())
+    former.produce(topic, b"before", partition=0, on_delivery=Told())
     former.flush(POLL_S)
     Producer(options).init_transactions(POLL_S)
     told = Told()
     for _ in range(20):
-        former.produce(topic, b"fenced", on_delivery=told)
+        former.produce(topic, b"fenced", partition=0, on_delivery=told)  # not sent yet
     calls: dict[str, Callable[[], object]] = {
         "flush": lambda: former.flush(POLL_S),
         "poll": lambda: [former.poll(POLL_S) for _ in range(50)],
