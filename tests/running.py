@@ -56,10 +56,10 @@ def running(app: App, log: Log, views: Views, wanted: Wanted = everything) -> Ge
         assert not thread.is_alive(), f"the worker does not stop: {worker.children}"
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Look again and again, for WAIT_S at most."""
-    deadline = time.monotonic() + WAIT_S
+def wait_until(holds: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:
+    """Look again and again, for `within_s` at most."""
+    deadline = time.monotonic() + within_s
     pause = threading.Event()
     while not holds():
-        assert time.monotonic() < deadline, f"waited {WAIT_S:.0f} s for {what}"
+        assert time.monotonic() < deadline, f"waited {within_s:.0f} s for {what}"
         pause.wait(LOOK_S)

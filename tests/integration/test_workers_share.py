@@ -51,7 +51,7 @@ class Work(NamedTuple):
 
     def says(self, words: str) -> None:
         """Wait until it has logged these words; where it has ended instead, what it logged tells why."""
-        wait_until(lambda: words in self.said() or self.popen.poll() is not None, f"{words!r} from a worker")
+        wait_until(lambda: words in self.said() or self.popen.poll() is not None, f"{words!r} from a worker", WAIT_S)
         assert words in self.said(), f"it ended with {self.popen.poll()}: {self.said()}"
 
     def tell(self, number: int) -> None:
@@ -118,6 +118,7 @@ class Sending:
         self._client = Client(app, log)
         self._over = threading.Event()
         self._failed: BaseException | None = None
+        self._changed = threading.Condition()  # `rounds`, or `_failed`
         self._thread = threading.Thread(target=self._send)
 
     def __enter__(self) -> Self:
@@ -132,18 +133,19 @@ class Sending:
 
     def go_on(self, rounds: int) -> None:
         """Wait for so many more rounds: each of them was decided in every partition."""
-        until = self.rounds + rounds
-        deadline = time.monotonic() + WAIT_S
-        while self.rounds < until:
-            assert self._thread.is_alive(), f"sending failed: {self._failed}"
-            assert time.monotonic() < deadline, f"no {rounds} more rounds after {self.rounds}"
-            time.sleep(0.02)
+        with self._changed:
+            until = self.rounds + rounds
+            came = self._changed.wait_for(lambda: self.rounds >= until or self._failed is not None, WAIT_S)
+        assert self._failed is None, f"sending failed: {self._failed}"
+        assert came, f"{self.rounds} rounds in time, and not {until}"
 
     def _send(self) -> None:
         try:
             self._go()
         except BaseException as failed:
-            self._failed = failed
+            with self._changed:
+                self._failed = failed
+                self._changed.notify_all()
             raise
 
     def _go(self) -> None:
@@ -152,7 +154,9 @@ class Sending:
             began = time.monotonic()
             self.kinds |= {outcome.kind for outcome in self._client.send_all(batch, timeout_s=WAIT_S)}
             self.longest_s = max(self.longest_s, time.monotonic() - began)
-            self.rounds += 1
+            with self._changed:
+                self.rounds += 1
+                self._changed.notify_all()
 
 
 def judge(bank: Bank, rounds: int) -> None:
@@ -198,7 +202,7 @@ def test_one_that_stalls_is_replaced_and_does_no_harm_when_it_wakes(bank: Bank) 
         sending.go_on(10)
         bank.workers[1].tell(signal.SIGCONT)
         sending.go_on(10)
-        wait_until(lambda: "to somebody else already" in bank.workers[1].said(), "it to learn that")
+        wait_until(lambda: "to somebody else already" in bank.workers[1].said(), "it to learn that", WAIT_S)
         sending.go_on(10)
     assert sending.kinds == {"accepted"}
     assert [worker.popen.poll() for worker in bank.workers] == [None, None, None]
