@@ -128,4 +128,5 @@ def test_a_restore_that_judges_slowly_does_not_hang(log: MemoryLog) -> None:
     heavy = names[:: JUDGE_AT_ONCE // 4]  # few long waits: each may be longer by what a loaded machine wakes late
     send(log, *names, heavy=heavy)
     at_once(counters(), log)
-    assert lived(counters(judge_s=1.2 * HANG_S / len(heavy)), log, len(names)) == []
+    # half as long again as is allowed: a watchdog that looks four times in HANG_S tells up to a quarter of it later
+    assert lived(counters(judge_s=1.5 * HANG_S / len(heavy)), log, len(names)) == []
