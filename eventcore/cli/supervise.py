@@ -28,7 +28,7 @@ logger = logging.getLogger("eventcore.supervisor")
 
 HEARTBEAT = "EVENTCORE_HEARTBEAT_FD"  # how a worker is told where to write; for nobody to set
 HEARTBEAT_S = 1.0
-START_S = 60.0  # up to the first byte it takes 1 s; on a cold disk or a loaded machine tens, and nothing hangs then
+START_S = 60.0  # up to the first byte: 1 s on an idle machine, and that a loaded one needs longer is no hang
 LOOK_S, LOOK_MOST_S = 0.2, 2.0
 PAUSE_FIRST_S, PAUSE_MOST_S = 0.5, 30.0
 RESTARTS_MAX, RESTARTS_S = (

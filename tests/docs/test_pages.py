@@ -16,9 +16,7 @@ ROOT = Path(__file__).parents[2]
 RUNNER = Path(__file__).with_name("page.py")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = {"python", "sh", "text", ""}
-# Against one that hangs only: the longest starts the program about twenty times, on a machine that may be loaded. Below
-# `faulthandler_timeout`, which would end the whole run and not say what the page had printed.
-PAGE_S = 540
+PAGE_S = 180  # the longest page starts the program about twenty times
 
 
 def name_of(page: Path) -> str:

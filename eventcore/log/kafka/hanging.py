@@ -63,8 +63,8 @@ class Ends:
                 held = {topic: stable[topic] for topic, offset in last.items() if stable[topic] <= offset}
                 raise LogUnavailable(
                     f"the last transaction in partition {self._partition} is decided, but readers cannot pass {held} at "
-                    f"{self._settings.bootstrap} after {PASSED_S:.0f} s. Usually a crashed broker left it without its end, or another program holds a "
-                    "transaction open there. Nothing more was written; own the lane again"
+                    f"{self._settings.bootstrap} after {PASSED_S:.0f} s. Usually a crashed broker left it without its end, or "
+                    "another program holds a transaction open there. Nothing more was written; own the lane again"
                 )
             time.sleep(LOOK_S)
 

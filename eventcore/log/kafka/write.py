@@ -305,11 +305,7 @@ class KafkaWriter:
 
     def _look_for_broken_talk(self, slot: Slot) -> None:
         """End this writer if the talk of a decided transaction with its coordinator broke (see `lines`)."""
-        try:
-            slot.producer.poll(0)
-        except (KafkaException, SystemError) as raised:
-            self._finish(raised, At.APPENDING, None)  # of whatever comes next: the transaction is decided
-            return
+        slot.producer.poll(0)
         if (line := slot.lines.take_broken()) is not None:
             self._finished = LogUnavailable(
                 f"writing {self._name}: the last transaction is decided, but the talk with its coordinator at "

@@ -128,17 +128,17 @@ def test_a_worker_whose_supervisor_is_gone_ends_and_leaves_its_log_to_the_next(p
 
 
 def test_what_does_not_end_in_time_is_cut_off_and_named(program: Program, start: Start, tmp_path: Path) -> None:
-    worker = starts(start, "--drain", "1s")
-    spinning = f"spinning.top[{partition_of(b'a', 4)}]"
+    worker = starts(start, "--drain", "3s")  # a sound lane looks twice a second whether it is to end
     (tmp_path / "spin").touch()
     assert turn(program, "one", "0.2") == 3
+    began = time.monotonic()
     worker.popen.send_signal(signal.SIGTERM)
     ended = worker.ended()
     assert ended.code == 1
-    # On a loaded machine a sound lane may need longer than 1 s as well; the spinning one always does.
-    (line,) = [line for line in ended.out.splitlines() if spinning in line]
-    assert "cut_off" in line
-    assert "it did not end within 1 s of being told to" in line
+    assert time.monotonic() - began < 10
+    (line,) = [line for line in ended.out.splitlines() if "cut_off" in line]
+    assert f"spinning.top[{partition_of(b'a', 4)}]" in line
+    assert "it did not end within 3 s of being told to" in line
 
 
 @pytest.mark.parametrize("text", ["", "0", "0s", "soon", "-1s", "5 d"])

@@ -288,7 +288,7 @@ class _Lane:
 
 
 def _mend(writer: Writer) -> None:
-    """End what the crash left without its end, one time in six: as committed, since one record is all there or not at all."""
+    """End what the crash left without its end, one in eight: as committed, since one record is all there or not at all."""
     assert isinstance(writer, MendingWriter)
     if hanging := writer.hanging():
         writer.end_hanging(dict.fromkeys(hanging, NOTHING), commit=True)

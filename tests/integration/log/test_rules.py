@@ -225,12 +225,12 @@ def test_an_open_transaction_of_a_dead_lane_holds_no_successor_up(opener: Opener
 def test_nothing_in_owning_waits_for_the_client_to_ask_again(opener: Opener) -> None:
     """Measured: 80 ms where nothing is open; a client that asks before it is connected asks again after 500 ms.
 
-    That is in every try, or a busy machine's doing: then another try, when it is less busy, is without it.
+    That is in every try, or a busy machine's doing: then another try is without it.
     """
     log = opener()
     owned(log).close()
     took: list[float] = []
-    while sum(took) < 60.0 and (not took or took[-1] >= 0.45):
+    while len(took) < 10 and (not took or took[-1] >= 0.45):
         began = time.monotonic()
         owned(log).close()
         took.append(time.monotonic() - began)
